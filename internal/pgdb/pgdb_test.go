@@ -1,0 +1,174 @@
+package pgdb_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/pgdb"
+	"github.com/authservice/authservice/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+func TestMigrate_ReplicasAtOnce(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	var wg sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		wg.Go(func() { errs[i] = pgdb.Migrate(t.Context(), url, io.Discard) })
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+
+	all, err := pgdb.Migrations(t.Context(), url)
+	require.NoError(t, err)
+	require.NotEmpty(t, all)
+	for _, m := range all {
+		require.True(t, m.Applied, m.Name)
+	}
+}
+
+func TestMigrate_DownAndUpAgain(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Empty(t)
+	require.NoError(t, pgdb.Migrate(t.Context(), url, io.Discard))
+	before := tables(t, url)
+	require.Contains(t, before, "credit_transactions")
+
+	all, err := pgdb.Migrations(t.Context(), url)
+	require.NoError(t, err)
+	for range all {
+		require.NoError(t, pgdb.Rollback(t.Context(), url, io.Discard))
+	}
+	require.Equal(t, []string{"schema_migrations"}, tables(t, url))
+
+	require.NoError(t, pgdb.Migrate(t.Context(), url, io.Discard))
+	require.Equal(t, before, tables(t, url))
+}
+
+func TestPending(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	pending, err := pgdb.Pending(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Empty(t, pending)
+
+	require.NoError(t, pgdb.Rollback(t.Context(), db.OwnerURL, io.Discard))
+	pending, err = pgdb.Pending(t.Context(), db.Pool)
+	require.NoError(t, err)
+	require.Len(t, pending, 1)
+}
+
+func TestConstraintNames(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for _, name := range []string{pgdb.ConstraintUserEmail, pgdb.ConstraintIdempotencyKey} {
+		var exists bool
+		require.NoError(t, db.Pool.QueryRow(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = $1)", name).Scan(&exists))
+		require.True(t, exists, name)
+	}
+}
+
+// The run-time role must not be able to rewrite history, whatever the code does.
+func TestRuntimeRole(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for _, sql := range []string{
+		"UPDATE credit_transactions SET amount = amount + 1",
+		"DELETE FROM credit_transactions",
+		"TRUNCATE credit_transactions",
+		"DELETE FROM credit_accounts",
+		"UPDATE idempotency_keys SET status = 200",
+		"ALTER TABLE credit_accounts DROP CONSTRAINT credit_accounts_balance_range",
+		"DROP TABLE users",
+		"CREATE TABLE mine ()",
+		"UPDATE schema_migrations SET version = '0'",
+	} {
+		_, err := db.Pool.Exec(t.Context(), sql)
+		require.ErrorContains(t, err, "42501", sql)
+	}
+}
+
+func TestInTx(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	other := apperr.New(apperr.Conflict, "some_code", "")
+
+	t.Run("RetriesDeadlocks", func(t *testing.T) {
+		t.Parallel()
+		tries := 0
+		err := pgdb.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
+			if tries++; tries == 1 {
+				_, err := tx.Exec(t.Context(), "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40P01'; END $$")
+				return err
+			}
+			return nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, 2, tries)
+	})
+	t.Run("GivesUp", func(t *testing.T) {
+		t.Parallel()
+		tries := 0
+		err := pgdb.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
+			tries++
+			_, err := tx.Exec(t.Context(), "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '40001'; END $$")
+			return err
+		})
+		require.Equal(t, apperr.Unavailable, apperr.From(err).Kind)
+		require.Equal(t, 4, tries)
+	})
+	t.Run("PassesRefusalsOn", func(t *testing.T) {
+		t.Parallel()
+		tries := 0
+		err := pgdb.InTx(t.Context(), db.Pool, func(pgx.Tx) error { tries++; return other })
+		require.ErrorIs(t, err, other)
+		require.Equal(t, 1, tries)
+	})
+	t.Run("TimeoutIsUnavailable", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		err := pgdb.InTx(ctx, db.Pool, func(tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "SELECT pg_sleep(10)")
+			return err
+		})
+		require.Equal(t, apperr.Unavailable, apperr.From(err).Kind)
+	})
+	t.Run("BugsAreInternal", func(t *testing.T) {
+		t.Parallel()
+		err := pgdb.InTx(t.Context(), db.Pool, func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), "SELECT nonsense")
+			return err
+		})
+		require.Equal(t, apperr.Internal, apperr.From(err).Kind)
+	})
+}
+
+func TestOpen_HidesTheURL(t *testing.T) {
+	t.Parallel()
+	_, err := pgdb.Open(t.Context(), "postgres://u:hunter2@[bad/x", pgdb.PoolOptions{MaxConns: 1})
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "hunter2")
+}
+
+func tables(t *testing.T, url string) []string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	rows, err := conn.Query(t.Context(), "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+	require.NoError(t, err)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return names
+}

@@ -1,0 +1,75 @@
+package pgdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// PoolOptions size a pool and bound what a statement may take.
+type PoolOptions struct {
+	MaxConns         int32
+	MinConns         int32
+	MaxConnLifetime  time.Duration
+	MaxConnIdleTime  time.Duration
+	ConnectTimeout   time.Duration
+	StatementTimeout time.Duration // how long one statement may run
+	LockTimeout      time.Duration // how long one may wait for a lock
+}
+
+// Open makes a pool for the database at url and checks that it answers.
+func Open(ctx context.Context, url string, o PoolOptions) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	cfg.MaxConns = o.MaxConns
+	cfg.MinConns = o.MinConns
+	cfg.MaxConnLifetime = o.MaxConnLifetime
+	cfg.MaxConnLifetimeJitter = o.MaxConnLifetime / 10
+	cfg.MaxConnIdleTime = o.MaxConnIdleTime
+	cfg.ConnConfig.ConnectTimeout = o.ConnectTimeout
+	params := cfg.ConnConfig.RuntimeParams
+	params["application_name"] = "authservice"
+	params["timezone"] = "UTC"
+	params["statement_timeout"] = fmt.Sprint(o.StatementTimeout.Milliseconds())
+	params["lock_timeout"] = fmt.Sprint(o.LockTimeout.Milliseconds())
+	params["idle_in_transaction_session_timeout"] = fmt.Sprint(2 * o.StatementTimeout.Milliseconds())
+
+	cfg.AfterConnect = readTimesInUTC
+
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("reaching the database: %w", err)
+	}
+	return pool, nil
+}
+
+// readTimesInUTC makes times come back as they were written, whatever the
+// process's time zone.
+func readTimesInUTC(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{
+		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
+	})
+	return nil
+}
+
+// withoutURL keeps a database URL that cannot be read, and so may hold a
+// password anywhere, out of the error.
+func withoutURL(err error) error {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) {
+		return errors.New("it is not a PostgreSQL connection string")
+	}
+	return err
+}
