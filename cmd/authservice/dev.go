@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/authservice/authservice/internal/config"
+	"github.com/authservice/authservice/internal/localpg"
+	"github.com/authservice/authservice/internal/pgdb"
+	"github.com/authservice/authservice/internal/telemetry"
+)
+
+func devCommand(e env) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything on a private PostgreSQL, with demo data",
+		Long: "Run the service on a private PostgreSQL, with demo data, for development and for\n" +
+			"the tests of other programs. It needs no settings; those of serve work too.\n\n" +
+			"AUTH_DEV_DIR is where the data is kept, and survives restarts. DATABASE_URL\n" +
+			"replaces the private PostgreSQL.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithCancel(cmd.Context())
+			defer cancel()
+			stopWithGoRun(ctx, cancel)
+			announce := announcePeople
+			if asJSON {
+				announce = announceJSON
+			}
+			return dev(ctx, e, announce)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "when ready, print one line of JSON and nothing else on standard output")
+	return cmd
+}
+
+// devInfo is what a person or a program needs to use a running dev; the fields
+// are those of dev --json.
+type devInfo struct {
+	BaseURL          string  `json:"base_url"`
+	OpsURL           string  `json:"ops_url"`
+	DocsURL          string  `json:"docs_url"`
+	MailboxURL       *string `json:"mailbox_url"` // null: there is no mail yet
+	Admin            login   `json:"admin"`
+	User             login   `json:"user"`
+	APIKey           string  `json:"api_key"`
+	DatabaseURL      string  `json:"database_url"`
+	OwnerDatabaseURL string  `json:"owner_database_url"`
+}
+
+func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) error {
+	started := time.Now()
+	progress := func(what string) { fmt.Fprintf(e.stderr, "[%4.1fs] %s\n", time.Since(started).Seconds(), what) }
+
+	dir := e.getenv("AUTH_DEV_DIR")
+	if dir == "" {
+		var err error
+		if dir, err = localpg.DefaultDir("dev"); err != nil {
+			return err
+		}
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("AUTH_DEV_DIR: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("AUTH_DEV_DIR: %w", err)
+	}
+	state, err := loadDevState(dir)
+	if err != nil {
+		return err
+	}
+	// Settings and addresses first: what is wrong with them is said at once.
+	c, err := config.Load(append(state.defaults(), e.environ...))
+	if err != nil {
+		return err
+	}
+	l, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	if e.getenv("AUTH_PUBLIC_URL") == "" {
+		c = c.WithPublicURL(urlOf(l.api))
+	}
+
+	db, err := openDevDatabase(ctx, e, dir, state, progress)
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	ctx, cancel := db.whileRunning(ctx)
+	defer cancel()
+	progress("migrating the database")
+	if err := pgdb.Migrate(ctx, db.ownerURL, io.Discard); err != nil {
+		return err
+	}
+	if err := db.provisionRuntime(ctx); err != nil {
+		return err
+	}
+	c.DatabaseURL = config.NewSecret(db.runtimeURL)
+	pool, err := openPool(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	d, err := newDomain(ctx, c, pool)
+	if err != nil {
+		return err
+	}
+	demo, err := seed(ctx, d, state, progress)
+	if err != nil {
+		return err
+	}
+
+	log := telemetry.NewLogger(e.stderr, c.Log.Format, c.Log.Level)
+	warn(ctx, log, c, e)
+	var announced error
+	err = d.serve(ctx, c, l, log, func() {
+		announced = announce(e.stdout, devInfo{
+			BaseURL: urlOf(l.api), OpsURL: urlOf(l.ops), DocsURL: urlOf(l.api) + "/docs",
+			Admin: demo.admin, User: demo.user, APIKey: demo.apiKey,
+			DatabaseURL: db.runtimeURL, OwnerDatabaseURL: db.ownerURL,
+		})
+		progress("ready; Ctrl-C stops everything")
+	})
+	if errors.Is(context.Cause(ctx), errPostgresGone) {
+		return errPostgresGone
+	}
+	return errors.Join(err, announced)
+}
+
+func announceJSON(w io.Writer, info devInfo) error {
+	return json.NewEncoder(w).Encode(info)
+}
+
+func announcePeople(w io.Writer, i devInfo) error {
+	_, err := fmt.Fprintf(w, `
+  Auth Service is ready.
+
+  API          %[1]s
+  Swagger UI   %[2]s
+  Operations   %[3]s/metrics, %[3]s/debug/pprof/
+  PostgreSQL   %[4]s
+               %[5]s  (owner)
+
+  Administrator  %[6]s   %[7]s
+  User           %[8]s   %[9]s
+  API key        %[10]s
+
+  Try it:
+
+  curl -s %[1]s/v1/auth/login -H 'Content-Type: application/json' \
+    -d '{"email":"%[8]s","password":"%[9]s"}'
+
+`, i.BaseURL, i.DocsURL, i.OpsURL, i.DatabaseURL, i.OwnerDatabaseURL,
+		i.Admin.Email, i.Admin.Password, i.User.Email, i.User.Password, i.APIKey)
+	return err
+}

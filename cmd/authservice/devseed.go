@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"github.com/google/uuid"
+
+	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/creditledger"
+	"github.com/authservice/authservice/internal/identity"
+)
+
+type login struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+}
+
+// demo is the data that a new dev begins with.
+type demo struct {
+	admin, user login
+	apiKey      string
+}
+
+// seed makes an administrator, a user with credits, and an API key with every
+// scope, where they are missing.
+func seed(ctx context.Context, d *domain, state *devState, progress func(string)) (demo, error) {
+	out := demo{
+		admin: login{"admin@example.com", state.AdminPassword},
+		user:  login{"user@example.com", state.UserPassword},
+	}
+	admin, err := ensureUser(ctx, d, identity.NewUser{Email: out.admin.Email, Password: out.admin.Password, Name: "Demo Admin", Role: identity.RoleAdmin}, progress)
+	if err != nil {
+		return demo{}, err
+	}
+	user, err := ensureUser(ctx, d, identity.NewUser{Email: out.user.Email, Password: out.user.Password, Name: "Demo User", Role: identity.RoleUser}, progress)
+	if err != nil {
+		return demo{}, err
+	}
+	if err := grantOnce(ctx, d, admin.ID, user.ID); err != nil {
+		return demo{}, err
+	}
+	out.apiKey, err = ensureKey(ctx, d, admin.ID, state)
+	return out, err
+}
+
+func ensureUser(ctx context.Context, d *domain, n identity.NewUser, progress func(string)) (identity.User, error) {
+	user, found, err := d.identity.FindUser(ctx, n.Email)
+	if err != nil || found {
+		return user, err
+	}
+	progress("creating " + n.Email)
+	return d.identity.CreateUser(ctx, n)
+}
+
+// grantOnce gives the demo user credits under a fixed key, so that a later start adds none.
+func grantOnce(ctx context.Context, d *domain, admin, user uuid.UUID) error {
+	reference, description := "demo", "Credits to try things out with"
+	_, err := d.ledger.Grant(ctx, creditledger.Request{
+		Actor: creditledger.Actor{Type: creditledger.ActorUser, ID: admin}, Key: "authservice-dev-demo-grant",
+		Fingerprint: sha256.Sum256([]byte("demo grant")),
+		Refusal:     func(e *apperr.Error) (int, []byte) { return 409, []byte(e.Detail) },
+	}, creditledger.GrantParams{
+		UserID: user, Amount: 100_000, Priority: creditledger.DefaultPriority, Reference: &reference,
+		Note: creditledger.Note{Description: &description},
+	})
+	return err
+}
+
+func ensureKey(ctx context.Context, d *domain, admin uuid.UUID, state *devState) (string, error) {
+	if _, err := d.identity.AuthenticateKey(ctx, state.APIKey); err == nil {
+		return state.APIKey, nil
+	}
+	_, text, err := d.identity.CreateAPIKey(ctx, identity.NewAPIKey{Name: "dev", Scopes: identity.Scopes, CreatedBy: admin})
+	if err != nil {
+		return "", err
+	}
+	state.APIKey = text
+	return text, state.save()
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/joho/godotenv"
+	"github.com/spf13/cobra"
+
+	"github.com/authservice/authservice/internal/config"
+)
+
+// env is what a command may touch of the world.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string // as of os.Environ
+}
+
+func processEnv() env {
+	return env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+}
+
+// run is the program but for the process around it; end-to-end tests call it.
+// It returns the exit code.
+func run(ctx context.Context, args []string, e env) int {
+	root := &cobra.Command{
+		Use:           "authservice",
+		Short:         "Accounts and credits for your product",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(devCommand(e), serveCommand(e), migrateCommand(e), usersCommand(e), versionCommand(e))
+	root.SetArgs(args)
+	root.SetIn(e.stdin)
+	root.SetOut(e.stdout)
+	root.SetErr(e.stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(e.stderr, "authservice:", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+		return 1
+	}
+	return 0
+}
+
+// withDotEnv adds what a file .env in the working directory says; what is
+// really set wins.
+func (e env) withDotEnv() (env, error) {
+	file, err := godotenv.Read(".env")
+	if errors.Is(err, fs.ErrNotExist) {
+		return e, nil
+	}
+	if err != nil {
+		// The parser's message repeats the line, which may hold a secret.
+		return e, errors.New(".env cannot be read: it needs lines of the form NAME=value")
+	}
+	var added []string
+	for name, value := range file {
+		added = append(added, name+"="+value)
+	}
+	e.environ = append(added, e.environ...)
+	return e, nil
+}
+
+// loadConfig reads the settings of the commands that need a database which is already there.
+func (e env) loadConfig() (config.Config, env, error) {
+	e, err := e.withDotEnv()
+	if err != nil {
+		return config.Config{}, e, err
+	}
+	c, err := config.Load(e.environ)
+	return c, e, err
+}
+
+// getenv returns a variable of e.environ; the last entry counts.
+func (e env) getenv(name string) string {
+	value := ""
+	for _, entry := range e.environ {
+		if n, v, _ := strings.Cut(entry, "="); n == name {
+			value = v
+		}
+	}
+	return value
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/authservice/authservice/internal/config"
+	"github.com/authservice/authservice/internal/pgdb"
+	"github.com/authservice/authservice/internal/telemetry"
+)
+
+func serveCommand(e env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service, configured by the environment",
+		Long: "Run the service on the PostgreSQL of DATABASE_URL.\n\n" +
+			"Settings come from the environment and from a file .env in the working\ndirectory; .env.example lists them.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, e, err := e.loadConfig()
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), c, e)
+		},
+	}
+}
+
+func serve(ctx context.Context, c config.Config, e env) error {
+	log := telemetry.NewLogger(e.stdout, c.Log.Format, c.Log.Level)
+	warn(ctx, log, c, e)
+	l, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	pool, err := openPool(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := migrated(ctx, c, pool, log); err != nil {
+		return err
+	}
+	d, err := newDomain(ctx, c, pool)
+	if err != nil {
+		return err
+	}
+	return d.serve(ctx, c, l, log, func() {
+		log.InfoContext(ctx, "ready", "url", urlOf(l.api), "ops_url", urlOf(l.ops), "service.version", version())
+	})
+}
+
+// warn tells what is allowed but hardly meant.
+func warn(ctx context.Context, log *slog.Logger, c config.Config, e env) {
+	for _, name := range config.ReservedIn(e.environ) {
+		log.WarnContext(ctx, name+" has no effect in this version")
+	}
+	if c.Env == config.Production && e.getenv("AUTH_PUBLIC_URL") == "" {
+		log.WarnContext(ctx, "AUTH_PUBLIC_URL is not set: tokens are issued in the name of "+c.PublicURL)
+	}
+	if c.JWT.Algorithm == "HS256" {
+		log.WarnContext(ctx, "AUTH_JWT_ALGORITHM is HS256: no other service can verify tokens")
+	}
+}
+
+// migrated sees to it that no migration is missing.
+func migrated(ctx context.Context, c config.Config, pool *pgxpool.Pool, log *slog.Logger) error {
+	pending, err := pgdb.Pending(ctx, pool)
+	if err != nil {
+		return fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	if len(pending) == 0 {
+		return nil
+	}
+	const remedy = "apply them with `authservice migrate up`, with the DATABASE_URL of the role that owns the tables"
+	if !c.Database.Migrate {
+		return fmt.Errorf("%d migrations are missing and AUTH_DATABASE_MIGRATE is false; %s", len(pending), remedy)
+	}
+	log.InfoContext(ctx, "migrating", "pending", len(pending))
+	if err := pgdb.Migrate(ctx, c.DatabaseURL.Reveal(), logWriter{ctx, log}); err != nil {
+		return fmt.Errorf("%w\n%d migrations are missing; %s", err, len(pending), remedy)
+	}
+	return nil
+}
+
+// logWriter makes a log line of each line that a library prints.
+type logWriter struct {
+	ctx context.Context //nolint:containedctx // an io.Writer has no other way to get one
+	log *slog.Logger
+}
+
+func (w logWriter) Write(line []byte) (int, error) {
+	w.log.InfoContext(w.ctx, string(trimLine(line)))
+	return len(line), nil
+}
+
+func trimLine(line []byte) []byte {
+	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r') {
+		line = line[:len(line)-1]
+	}
+	return line
+}

@@ -1,0 +1,131 @@
+package config
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// exampleSecret stands in .env.example wherever a secret belongs. The service
+// does not start with it.
+const exampleSecret = "change-me"
+
+// validate reports everything that is wrong.
+func (c *Config) validate() error {
+	var errs []error
+	must := func(ok bool, name, complaint string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: %s", name, complaint))
+		}
+	}
+	oneOf := func(value, name string, allowed ...string) {
+		must(slices.Contains(allowed, value), name, "must be one of "+strings.Join(allowed, ", "))
+	}
+	positive := func(d time.Duration, name string) { must(d > 0, name, "must be longer than nothing") }
+
+	oneOf(c.Env, "AUTH_ENV", Development, Staging, Production)
+	must(c.DatabaseURL.IsSet(), "DATABASE_URL", "is required: postgres://user:password@host:5432/database")
+	must(!strings.Contains(c.DatabaseURL.Reveal(), ":"+exampleSecret+"@"), "DATABASE_URL", "still has the example's password")
+
+	public, err := url.Parse(c.PublicURL)
+	isURL := err == nil && (public.Scheme == "http" || public.Scheme == "https") && public.Host != "" && public.RawQuery == "" && public.Fragment == ""
+	must(isURL, "AUTH_PUBLIC_URL", "must be a URL such as https://auth.example.com")
+	must(!isURL || c.Env != Production || public.Scheme == "https" || loopback(public.Hostname()), "AUTH_PUBLIC_URL", "must be https in production")
+
+	c.checkSecrets(must)
+	must(c.BcryptCost >= 4 && c.BcryptCost <= 18, "AUTH_BCRYPT_COST", "must be from 4 to 18")
+	must(c.BcryptCost >= 10 || c.Env != Production, "AUTH_BCRYPT_COST", "must be at least 10 in production")
+
+	must(c.AccessTokenTTL >= time.Second && c.AccessTokenTTL <= 24*time.Hour, "AUTH_ACCESS_TOKEN_TTL", "must be from 1s to 24h")
+	must(c.RefreshTokenTTL > c.AccessTokenTTL, "AUTH_REFRESH_TOKEN_TTL", "must be longer than AUTH_ACCESS_TOKEN_TTL")
+	must(c.RefreshGrace >= 0 && c.RefreshGrace <= time.Hour, "AUTH_REFRESH_GRACE", "must be from 0s to 1h")
+	must(c.SessionTTL >= c.RefreshTokenTTL, "AUTH_SESSION_TTL", "must be at least AUTH_REFRESH_TOKEN_TTL")
+	oneOf(c.JWT.Algorithm, "AUTH_JWT_ALGORITHM", "EdDSA", "ES256", "RS256", "HS256")
+	must(c.JWT.Audience != "", "AUTH_JWT_AUDIENCE", "must not be empty")
+
+	must(c.CreditsScale >= 0 && c.CreditsScale <= 9, "AUTH_CREDITS_SCALE", "must be from 0 to 9")
+	oneOf(c.Log.Format, "AUTH_LOG_FORMAT", "text", "json")
+	oneOf(c.Log.Level, "AUTH_LOG_LEVEL", "debug", "info", "warn", "error")
+
+	for name, address := range map[string]string{"AUTH_HTTP_ADDR": c.HTTP.Addr, "AUTH_OPS_ADDR": c.Ops.Addr} {
+		_, _, err := net.SplitHostPort(address)
+		must(err == nil, name, "must be an address such as 127.0.0.1:8080")
+	}
+	positive(c.HTTP.ReadHeaderTimeout, "AUTH_HTTP_READ_HEADER_TIMEOUT")
+	positive(c.HTTP.ReadTimeout, "AUTH_HTTP_READ_TIMEOUT")
+	positive(c.HTTP.WriteTimeout, "AUTH_HTTP_WRITE_TIMEOUT")
+	positive(c.HTTP.IdleTimeout, "AUTH_HTTP_IDLE_TIMEOUT")
+	positive(c.HTTP.RequestTimeout, "AUTH_HTTP_REQUEST_TIMEOUT")
+	positive(c.HTTP.ShutdownTimeout, "AUTH_HTTP_SHUTDOWN_TIMEOUT")
+	must(c.HTTP.WriteTimeout > c.HTTP.RequestTimeout, "AUTH_HTTP_WRITE_TIMEOUT", "must be longer than AUTH_HTTP_REQUEST_TIMEOUT")
+
+	d := c.Database
+	must(d.MaxConns > 0, "AUTH_DATABASE_MAX_CONNS", "must be at least 1")
+	must(d.MinConns >= 0 && d.MinConns <= d.MaxConns, "AUTH_DATABASE_MIN_CONNS", "must be from 0 to AUTH_DATABASE_MAX_CONNS")
+	positive(d.MaxConnLifetime, "AUTH_DATABASE_MAX_CONN_LIFETIME")
+	positive(d.MaxConnIdleTime, "AUTH_DATABASE_MAX_CONN_IDLE_TIME")
+	positive(d.ConnectTimeout, "AUTH_DATABASE_CONNECT_TIMEOUT")
+	must(d.StatementTimeout > 0 && d.StatementTimeout < c.HTTP.RequestTimeout, "AUTH_DATABASE_STATEMENT_TIMEOUT", "must be shorter than AUTH_HTTP_REQUEST_TIMEOUT")
+	must(d.LockTimeout > 0 && d.LockTimeout < d.StatementTimeout, "AUTH_DATABASE_LOCK_TIMEOUT", "must be shorter than AUTH_DATABASE_STATEMENT_TIMEOUT")
+	return errors.Join(errs...)
+}
+
+func (c *Config) checkSecrets(must func(ok bool, name, complaint string)) {
+	const howTo = "32 random bytes in base64 or hexadecimal: openssl rand -base64 32"
+	if !c.EncryptionKey.IsSet() {
+		must(false, "AUTH_ENCRYPTION_KEY", "is required: "+howTo)
+	} else {
+		key, ok := decodeKey(c.EncryptionKey.Reveal())
+		must(ok, "AUTH_ENCRYPTION_KEY", "must be "+howTo)
+		must(!ok || varied(key), "AUTH_ENCRYPTION_KEY", "is too regular to be random; it must be "+howTo)
+	}
+	if c.PasswordPepper.IsSet() {
+		pepper := c.PasswordPepper.Reveal()
+		must(len(pepper) >= 32 && varied([]byte(pepper)) && !strings.Contains(pepper, exampleSecret),
+			"AUTH_PASSWORD_PEPPER", "must be a random secret of at least 32 characters")
+	}
+}
+
+// EncryptionKeyBytes is the encryption key as it is used.
+func (c *Config) EncryptionKeyBytes() []byte {
+	key, _ := decodeKey(c.EncryptionKey.Reveal())
+	return key
+}
+
+func decodeKey(text string) ([]byte, bool) {
+	for _, decode := range []func(string) ([]byte, error){
+		hex.DecodeString, base64.StdEncoding.DecodeString, base64.RawStdEncoding.DecodeString,
+		base64.URLEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
+	} {
+		if key, err := decode(text); err == nil && len(key) == 32 {
+			return key, true
+		}
+	}
+	return nil, false
+}
+
+// varied tells random bytes from typed ones: of 32 random bytes, fewer than 16
+// different ones are as good as impossible. In 32 or more random hexadecimal
+// digits there are at least 10.
+func varied(b []byte) bool {
+	different := map[byte]bool{}
+	for _, c := range b {
+		different[c] = true
+	}
+	steps := map[byte]bool{}
+	for i := 1; i < len(b); i++ {
+		steps[b[i]-b[i-1]] = true
+	}
+	return len(different) >= 9 && len(steps) >= 9
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,53 @@
+package creditledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/dbgen"
+)
+
+// MaxBalance is the largest balance and the largest amount, 2^53 - 1: the
+// largest integer that every client language holds exactly.
+const MaxBalance = 1<<53 - 1
+
+// Refusals. Those that depend on the state of the account are kept under the
+// request's Idempotency-Key; see keepable.
+var (
+	ErrUserNotFound         = apperr.New(apperr.NotFound, "user_not_found", "There is no such user.")
+	ErrInsufficientCredits  = apperr.New(apperr.InsufficientCredits, "insufficient_credits", "The account has fewer credits available than this needs.")
+	ErrBalanceLimitExceeded = apperr.New(apperr.Conflict, "balance_limit_exceeded", "The balance would pass the limit of 9007199254740991.")
+	ErrKeyReused            = apperr.New(apperr.Invalid, "idempotency_key_reused", "This Idempotency-Key was used for another request.")
+)
+
+// Ledger is the credits of all users. Its methods may be called concurrently,
+// in several processes on one database.
+type Ledger struct {
+	pool *pgxpool.Pool
+	q    *dbgen.Queries
+	now  func() time.Time
+}
+
+// New returns a ledger on a migrated database. now is the clock, time.Now but in tests.
+func New(pool *pgxpool.Pool, now func() time.Time) *Ledger {
+	return &Ledger{pool: pool, q: dbgen.New(), now: now}
+}
+
+// OpenAccount makes a user's account, empty, in the transaction that makes the user.
+func (l *Ledger) OpenAccount(ctx context.Context, tx pgx.Tx, userID uuid.UUID) error {
+	err := l.q.CreditAccountInsert(ctx, tx, dbgen.CreditAccountInsertParams{UserID: userID, Now: l.clock()})
+	if err != nil {
+		return fmt.Errorf("opening the credit account: %w", err)
+	}
+	return nil
+}
+
+// clock tells the time as PostgreSQL keeps it, in microseconds, so that what is
+// answered now and what is read later are the same.
+func (l *Ledger) clock() time.Time { return l.now().UTC().Truncate(time.Microsecond) }

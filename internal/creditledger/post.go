@@ -1,0 +1,216 @@
+package creditledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/authservice/authservice/internal/dbgen"
+	"github.com/authservice/authservice/internal/pgdb"
+)
+
+// posting is one use of the poster: an account under its lock, at a moment.
+type posting struct {
+	*account
+	l  *Ledger
+	tx pgx.Tx
+	at time.Time
+}
+
+// post is the one way in which credits move. It locks the account, answers a
+// repeated request from what was kept, takes out what is due to expire, lets
+// decide make the transaction, and writes everything, all in one database
+// transaction. A refusal that the state is the reason for is kept and committed.
+func (l *Ledger) post(ctx context.Context, r Request, userID uuid.UUID, decide func(context.Context, *posting) (*Transaction, error)) (Receipt, error) {
+	var receipt Receipt
+	var refusal error
+	err := pgdb.InTx(ctx, l.pool, func(tx pgx.Tx) (err error) {
+		receipt, refusal, err = l.postInTx(ctx, tx, r, userID, decide)
+		return err
+	}, keyIsTaken)
+	if err == nil {
+		err = refusal
+	}
+	return receipt, err
+}
+
+func (l *Ledger) postInTx(ctx context.Context, tx pgx.Tx, r Request, userID uuid.UUID, decide func(context.Context, *posting) (*Transaction, error)) (_ Receipt, refusal, err error) {
+	p, missing, err := l.lock(ctx, tx, userID)
+	if err != nil {
+		return Receipt{}, nil, err
+	}
+	if receipt, refusal, kept, err := l.answerKept(ctx, tx, r); kept || err != nil {
+		return receipt, refusal, err
+	}
+
+	var t *Transaction
+	decision := error(ErrUserNotFound)
+	if !missing {
+		if err := p.expireDue(ctx); err != nil {
+			return Receipt{}, nil, err
+		}
+		t, decision = decide(ctx, p)
+	}
+	switch {
+	case decision == nil:
+		if err := p.write(ctx); err != nil {
+			return Receipt{}, nil, err
+		}
+		return Receipt{Transaction: *t}, nil, l.keepTransaction(ctx, tx, r, t)
+	case keepable(decision):
+		// What expired stays expired, although the request is refused.
+		if !missing {
+			if err := p.write(ctx); err != nil {
+				return Receipt{}, nil, err
+			}
+		}
+		refusal, err := l.keepRefusal(ctx, tx, r, decision)
+		return Receipt{}, refusal, err
+	}
+	return Receipt{}, nil, decision
+}
+
+// lock begins a posting; missing says that there is no such account.
+func (l *Ledger) lock(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (p *posting, missing bool, err error) {
+	row, err := l.q.CreditAccountLock(ctx, tx, userID)
+	if pgdb.NoRows(err) {
+		return nil, true, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("locking the credit account: %w", err)
+	}
+	at := l.clock()
+	if at.Before(row.UpdatedAt) {
+		at = row.UpdatedAt // another replica's clock is ahead
+	}
+	return &posting{
+		account: &account{
+			userID: row.UserID, balance: row.Balance, held: row.Held,
+			sequence: row.Sequence, head: [32]byte(row.HeadHash), updated: row.UpdatedAt,
+		},
+		l: l, tx: tx, at: at,
+	}, false, nil
+}
+
+// expireDue takes out what has expired, before anything is decided: expired
+// credits are never spent, whether or not a periodic job has been there.
+func (p *posting) expireDue(ctx context.Context) error {
+	rows, err := p.l.q.CreditGrantListDue(ctx, p.tx, dbgen.CreditGrantListDueParams{UserID: p.userID, Now: &p.at})
+	if err != nil {
+		return fmt.Errorf("looking for due grants: %w", err)
+	}
+	for _, row := range rows {
+		p.expire(lotFrom(row), p.at)
+	}
+	return nil
+}
+
+// lotsFor returns lots in burning order until they hold amount. Accounts may
+// have thousands of open grants, of which a debit needs one or two.
+func (p *posting) lotsFor(ctx context.Context, amount int64) ([]*lot, error) {
+	// What is due was taken out in memory only; it is still open in the table.
+	gone := make(map[uuid.UUID]bool, len(p.changed))
+	for _, l := range p.changed {
+		gone[l.id] = true
+	}
+	var lots []*lot
+	for skip, size := int32(0), int32(8); amount > 0; skip, size = skip+size, 2*size {
+		rows, err := p.l.q.CreditGrantListOpen(ctx, p.tx, dbgen.CreditGrantListOpenParams{UserID: p.userID, Skip: skip, PageSize: size})
+		if err != nil {
+			return nil, fmt.Errorf("listing open grants: %w", err)
+		}
+		for _, row := range rows {
+			if !gone[row.ID] {
+				lots = append(lots, lotFrom(row))
+				amount -= lots[len(lots)-1].free()
+			}
+		}
+		if amount > 0 && len(rows) < int(size) {
+			return nil, fmt.Errorf("credit account %s: its grants hold %d less than its balance says", p.userID, amount)
+		}
+	}
+	return lots, nil
+}
+
+// write stores what was decided.
+func (p *posting) write(ctx context.Context) error {
+	for _, t := range p.posted {
+		if err := p.insert(ctx, t); err != nil {
+			return err
+		}
+	}
+	for _, l := range p.changed {
+		if err := p.store(ctx, l); err != nil {
+			return err
+		}
+	}
+	if len(p.posted) == 0 {
+		return nil
+	}
+	err := p.l.q.CreditAccountUpdate(ctx, p.tx, dbgen.CreditAccountUpdateParams{
+		UserID: p.userID, Balance: p.balance, Held: p.held, Sequence: p.sequence, HeadHash: p.head[:], UpdatedAt: p.updated,
+	})
+	if err != nil {
+		return fmt.Errorf("updating the credit account: %w", err)
+	}
+	return nil
+}
+
+func (p *posting) insert(ctx context.Context, t *Transaction) error {
+	burned := []byte("[]")
+	if len(t.Burned) > 0 {
+		burned, _ = json.Marshal(t.Burned)
+	}
+	var actorID *uuid.UUID
+	if t.Actor.Type != ActorSystem {
+		actorID = &t.Actor.ID
+	}
+	err := p.l.q.CreditTransactionInsert(ctx, p.tx, dbgen.CreditTransactionInsertParams{
+		UserID: t.UserID, Sequence: t.Sequence, ID: t.ID, Type: string(t.Type),
+		Amount: t.Amount, BalanceAfter: t.BalanceAfter, Reference: t.Reference, NoteDigest: t.noteDigest,
+		HoldID: t.HoldID, ReversesID: t.ReversesID, GrantID: t.GrantID, Burned: burned,
+		ActorType: string(t.Actor.Type), ActorID: actorID, IdempotencyKey: t.IdempotencyKey,
+		Hash: t.Hash[:], CreatedAt: t.CreatedAt,
+	})
+	if err != nil {
+		return fmt.Errorf("inserting the transaction: %w", err)
+	}
+	if t.Note.empty() {
+		return nil
+	}
+	err = p.l.q.CreditTransactionNoteInsert(ctx, p.tx, dbgen.CreditTransactionNoteInsertParams{
+		UserID: t.UserID, Sequence: t.Sequence, Salt: t.noteSalt, Description: t.Note.Description, Metadata: t.Note.Metadata,
+	})
+	if err != nil {
+		return fmt.Errorf("inserting the transaction's note: %w", err)
+	}
+	return nil
+}
+
+func (p *posting) store(ctx context.Context, l *lot) (err error) {
+	if l.isNew {
+		err = p.l.q.CreditGrantInsert(ctx, p.tx, dbgen.CreditGrantInsertParams{
+			UserID: p.userID, ID: l.id, Sequence: l.sequence, Amount: l.amount,
+			Priority: l.priority, ExpiresAt: l.expiresAt, CreatedAt: p.updated,
+		})
+	} else {
+		err = p.l.q.CreditGrantUpdate(ctx, p.tx, dbgen.CreditGrantUpdateParams{
+			UserID: p.userID, ID: l.id, Remaining: l.remaining, Expired: l.expired,
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("storing grant %s: %w", l.id, err)
+	}
+	return nil
+}
+
+func lotFrom(row dbgen.CreditGrant) *lot {
+	return &lot{
+		id: row.ID, amount: row.Amount, remaining: row.Remaining, held: row.Held, expired: row.Expired,
+		priority: row.Priority, expiresAt: row.ExpiresAt, sequence: row.Sequence,
+	}
+}

@@ -1,0 +1,135 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/google/uuid"
+	"github.com/oapi-codegen/nullable"
+
+	"github.com/authservice/authservice/internal/apigen"
+	"github.com/authservice/authservice/internal/creditledger"
+	"github.com/authservice/authservice/internal/identity"
+	"github.com/authservice/authservice/internal/tokens"
+)
+
+var (
+	replayed    = "true"
+	emptyObject = json.RawMessage("{}")
+)
+
+// orNull is what a nil pointer is in JSON.
+func orNull[T any](p *T) nullable.Nullable[T] {
+	if p == nil {
+		return nullable.NewNullNullable[T]()
+	}
+	return nullable.NewNullableWithValue(*p)
+}
+
+// compact returns a JSON object without white space, nil for none.
+func compact(raw *json.RawMessage) json.RawMessage {
+	if raw == nil {
+		return nil
+	}
+	var b bytes.Buffer
+	_ = json.Compact(&b, *raw) // well-formed: cannot fail
+	return b.Bytes()
+}
+
+func orEmpty(raw json.RawMessage) json.RawMessage {
+	if raw == nil {
+		return emptyObject
+	}
+	return raw
+}
+
+func toSession(s identity.Session) apigen.Session {
+	return apigen.Session{
+		AccessToken: s.AccessToken, TokenType: "Bearer", ExpiresIn: int64(s.ExpiresIn.Seconds()),
+		RefreshToken: s.RefreshToken, RefreshExpiresIn: int64(s.RefreshExpiresIn.Seconds()), User: toUser(s.User),
+	}
+}
+
+func toUser(u identity.User) apigen.User {
+	return apigen.User{
+		ID: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Name: u.Name,
+		Role: apigen.UserRole(u.Role), Status: apigen.UserStatus(u.Status), Metadata: u.Metadata,
+		CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt, LastLoginAt: orNull(u.LastLoginAt),
+	}
+}
+
+func toAPIKey(k identity.APIKey) apigen.APIKey {
+	return apigen.APIKey{
+		ID: k.ID, Name: k.Name, Scopes: toScopes(k.Scopes),
+		ExpiresAt: orNull(k.ExpiresAt), LastUsedAt: orNull(k.LastUsedAt), CreatedAt: k.CreatedAt,
+	}
+}
+
+func toScopes(scopes []string) []apigen.Scope {
+	out := make([]apigen.Scope, len(scopes))
+	for i, s := range scopes {
+		out[i] = apigen.Scope(s)
+	}
+	return out
+}
+
+func (s *server) toBalance(b creditledger.Balance) apigen.Balance {
+	out := apigen.Balance{
+		UserID: b.UserID, Balance: b.Balance, Held: b.Held, Available: b.Available(), Scale: s.o.Scale,
+		Sequence: b.Sequence, NextExpiry: nullable.NewNullNullable[apigen.NextExpiry](), UpdatedAt: b.UpdatedAt,
+	}
+	if b.NextExpiry != nil {
+		out.NextExpiry.Set(apigen.NextExpiry{Amount: b.NextExpiry.Amount, At: b.NextExpiry.At})
+	}
+	return out
+}
+
+func toTransaction(t creditledger.Transaction) apigen.Transaction {
+	actor := apigen.Actor{Type: apigen.ActorType(t.Actor.Type), ID: nullable.NewNullNullable[uuid.UUID]()}
+	if t.Actor.ID != uuid.Nil {
+		actor.ID.Set(t.Actor.ID)
+	}
+	burned := make([]apigen.Burn, len(t.Burned))
+	for i, b := range t.Burned {
+		burned[i] = apigen.Burn{GrantID: b.GrantID, Amount: b.Amount}
+	}
+	return apigen.Transaction{
+		ID: t.ID, UserID: t.UserID, Sequence: t.Sequence, Type: apigen.TransactionType(t.Type),
+		Amount: t.Amount, BalanceAfter: t.BalanceAfter, Reference: orNull(t.Reference),
+		Description: orNull(t.Note.Description), Metadata: orEmpty(t.Note.Metadata),
+		HoldID: orNull(t.HoldID), ReversesID: orNull(t.ReversesID), GrantID: orNull(t.GrantID),
+		Burned: burned, Actor: actor, Hash: hex.EncodeToString(t.Hash[:]), CreatedAt: t.CreatedAt,
+	}
+}
+
+// toApplied is the answer to a request that moved credits.
+func toApplied(r creditledger.Receipt) apigen.TransactionAppliedJSONResponse {
+	out := apigen.TransactionAppliedJSONResponse{Body: toTransaction(r.Transaction)}
+	if r.Replayed {
+		out.Headers.IdempotentReplayed = &replayed
+	}
+	return out
+}
+
+func toGrant(g creditledger.Grant) apigen.Grant {
+	return apigen.Grant{
+		ID: g.ID, UserID: g.UserID, Amount: g.Amount, Remaining: g.Remaining, Held: g.Held, Priority: int(g.Priority),
+		ExpiresAt: orNull(g.ExpiresAt), Status: apigen.GrantStatus(g.Status), TransactionID: g.TransactionID,
+		Reference: orNull(g.Reference), CreatedAt: g.CreatedAt,
+	}
+}
+
+func toJWK(k tokens.JWK) apigen.JSONWebKey {
+	return apigen.JSONWebKey{
+		Kty: k.Kty, Kid: k.Kid, Use: k.Use, Alg: k.Alg,
+		Crv: optional(k.Crv), X: optional(k.X), Y: optional(k.Y), N: optional(k.N), E: optional(k.E),
+	}
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/identity"
+)
+
+var validRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// begin starts the call: its id, its deadline, and its line in the log.
+func (s *server) begin(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		started := time.Now()
+		req := c.Request()
+		call := &call{
+			id: req.Header.Get("X-Request-ID"),
+			// The peer itself: forwarded headers are only worth something behind a known proxy.
+			device: identity.Device{IP: peer(req), UserAgent: req.UserAgent()},
+		}
+		if !validRequestID.MatchString(call.id) {
+			call.id = uuid.Must(uuid.NewV7()).String()
+		}
+		h := c.Response().Header()
+		h.Set("X-Request-ID", call.id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		if strings.HasPrefix(req.URL.Path, "/v1/") {
+			h.Set("Cache-Control", "no-store")
+		}
+
+		ctx, cancel := context.WithTimeout(withCall(req.Context(), call), s.o.RequestTimeout)
+		defer cancel()
+		c.SetRequest(req.WithContext(ctx))
+		if err := recovered(next, c); err != nil {
+			c.Error(err)
+		}
+		s.logCall(c, call, time.Since(started))
+		return nil
+	}
+}
+
+// recovered makes an error of a panic, with the stack of where it began.
+func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			if r == http.ErrAbortHandler { //nolint:errorlint // the value net/http compares with
+				panic(r)
+			}
+			err = apperr.InternalBecause(fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	return next(c)
+}
+
+func (s *server) logCall(c echo.Context, call *call, took time.Duration) {
+	status := c.Response().Status
+	attrs := []slog.Attr{
+		slog.String("http.request.id", call.id),
+		slog.String("http.request.method", c.Request().Method),
+		slog.String("url.path", c.Request().URL.Path),
+		slog.String("operation", call.operation),
+		slog.Int("http.response.status_code", status),
+		slog.Duration("event.duration", took),
+		slog.String("client.ip", call.device.IP.String()),
+	}
+	switch {
+	case call.caller.IsKey():
+		attrs = append(attrs, slog.String("api_key.id", call.caller.APIKeyID.String()))
+	case call.caller.UserID != uuid.Nil:
+		attrs = append(attrs, slog.String("user.id", call.caller.UserID.String()))
+	}
+	level := slog.LevelInfo
+	if call.err != nil {
+		attrs = append(attrs, slog.String("error.code", call.err.Code))
+		if cause := call.err.Unwrap(); cause != nil {
+			attrs = append(attrs, slog.String("error.message", cause.Error()))
+		}
+		if frames := call.err.Stack(); frames != nil {
+			attrs = append(attrs, slog.String("error.stack_trace", stackTrace(frames)))
+		}
+	}
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	s.o.Log.LogAttrs(c.Request().Context(), level, "request", attrs...)
+}
+
+func peer(req *http.Request) netip.Addr {
+	address, err := netip.ParseAddrPort(req.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return address.Addr().Unmap().WithZone("")
+}

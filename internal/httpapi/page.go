@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+
+	"github.com/google/uuid"
+	"github.com/oapi-codegen/nullable"
+
+	"github.com/authservice/authservice/internal/apperr"
+)
+
+const defaultLimit = 50
+
+var errInvalidCursor = apperr.New(apperr.Malformed, "invalid_cursor", "The cursor did not come from this list. Start from the first page.").
+	WithFields(apperr.Field{Pointer: "/query/cursor", Message: "is not a cursor of this list"})
+
+func limitOf(limit *int) int {
+	if limit == nil {
+		return defaultLimit
+	}
+	return *limit
+}
+
+// A cursor is the last item's place in its list, in base64url. Lists with other
+// places have cursors of another length.
+
+func sequenceCursor(sequence int64) nullable.Nullable[string] {
+	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(sequence)))) //nolint:gosec // never negative
+}
+
+// sequenceBefore returns 0 for no cursor.
+func sequenceBefore(cursor *string) (int64, error) {
+	if cursor == nil {
+		return 0, nil
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
+	if err != nil || len(b) != 8 {
+		return 0, errInvalidCursor
+	}
+	sequence := int64(binary.BigEndian.Uint64(b)) //nolint:gosec // checked below
+	if sequence < 1 {
+		return 0, errInvalidCursor
+	}
+	return sequence, nil
+}
+
+func idCursor(id uuid.UUID) nullable.Nullable[string] {
+	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(id[:]))
+}
+
+// idBefore returns uuid.Max for no cursor.
+func idBefore(cursor *string) (uuid.UUID, error) {
+	if cursor == nil {
+		return uuid.Max, nil
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
+	if err != nil || len(b) != len(uuid.UUID{}) {
+		return uuid.Nil, errInvalidCursor
+	}
+	return uuid.UUID(b), nil
+}

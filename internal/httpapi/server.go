@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/labstack/echo/v4"
+
+	"github.com/authservice/authservice/api"
+	"github.com/authservice/authservice/internal/apigen"
+	"github.com/authservice/authservice/internal/creditledger"
+	"github.com/authservice/authservice/internal/identity"
+	"github.com/authservice/authservice/internal/tokens"
+	"github.com/authservice/authservice/internal/webui"
+)
+
+// Options are the parts that the API joins, and its limits.
+type Options struct {
+	Identity       *identity.Service
+	Ledger         *creditledger.Ledger
+	Tokens         *tokens.Service
+	Ready          func(context.Context) Readiness
+	Log            *slog.Logger
+	Scale          int           // decimals of a credit that a person reads
+	RequestTimeout time.Duration // how long a request may take
+	MaxBody        int64         // bytes
+}
+
+// server implements the generated strict interface, one file an operation group.
+type server struct{ o Options }
+
+var _ apigen.StrictServerInterface = (*server)(nil)
+
+// New returns the handler of the whole API.
+func New(o Options) (http.Handler, error) {
+	doc, err := loadContract()
+	if err != nil {
+		return nil, err
+	}
+	docJSON, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("writing the contract as JSON: %w", err)
+	}
+	gate, err := newGate(doc, o.Identity, o.MaxBody)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the contract: %w", err)
+	}
+
+	s := &server{o: o}
+	e := echo.New()
+	e.HTTPErrorHandler = s.handleError
+	e.Use(s.begin, gate.pass)
+	apigen.RegisterHandlers(e, apigen.NewStrictHandler(s, nil))
+	e.GET("/openapi.yaml", document("application/yaml", api.OpenAPIYAML))
+	e.GET("/openapi.json", document(echo.MIMEApplicationJSON, docJSON))
+	docs := webui.Docs("/openapi.json")
+	for _, path := range docs.Paths() {
+		e.GET(path, echo.WrapHandler(docs))
+	}
+	return e, nil
+}
+
+func loadContract() (*openapi3.T, error) {
+	loader := openapi3.NewLoader()
+	doc, err := loader.LoadFromData(api.OpenAPIYAML)
+	if err != nil {
+		return nil, fmt.Errorf("reading the contract: %w", err)
+	}
+	if err := doc.Validate(loader.Context); err != nil {
+		return nil, fmt.Errorf("checking the contract: %w", err)
+	}
+	return doc, nil
+}
+
+func document(mediaType string, body []byte) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set("Cache-Control", "no-cache")
+		return c.Blob(http.StatusOK, mediaType, body)
+	}
+}
+
+// stackTrace is a stack in one string, innermost call first.
+func stackTrace(frames *runtime.Frames) string {
+	var b strings.Builder
+	for {
+		f, more := frames.Next()
+		fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
+		if !more {
+			return b.String()
+		}
+	}
+}
+
+// ContractVersion is the version of the API, as the contract says it.
+func ContractVersion() (string, error) {
+	doc, err := loadContract()
+	if err != nil {
+		return "", err
+	}
+	return doc.Info.Version, nil
+}

@@ -1,0 +1,83 @@
+package identity
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/authservice/authservice/internal/dbgen"
+	"github.com/authservice/authservice/internal/pgdb"
+	"github.com/authservice/authservice/internal/tokens"
+)
+
+// Scopes are all that there are.
+var Scopes = []string{"credits:read", "credits:grant", "credits:debit", "credits:transfer", "users:read", "users:write", "audit:read"}
+
+// scopesOf are those of a person's access token: every one for an
+// administrator, none for anyone else.
+func scopesOf(role string) []string {
+	if role == RoleAdmin {
+		return Scopes
+	}
+	return nil
+}
+
+// Caller is who makes a request: a person, or a backend with an API key.
+type Caller struct {
+	UserID    uuid.UUID // a person
+	SessionID uuid.UUID
+	Role      string
+	APIKeyID  uuid.UUID // or a key
+	Scopes    []string
+}
+
+// IsKey reports whether the caller is an API key.
+func (c Caller) IsKey() bool { return c.APIKeyID != uuid.Nil }
+
+// IsAdmin reports whether the caller is a person who is an administrator; a key never is.
+func (c Caller) IsAdmin() bool { return c.Role == RoleAdmin }
+
+// Has reports whether the caller carries a scope.
+func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope) }
+
+// AuthenticateToken returns the person behind an access token whose session is
+// alive. Role and scopes are those of now, not those of the token. Errors:
+// tokens.ErrInvalid.
+func (s *Service) AuthenticateToken(ctx context.Context, token string) (Caller, error) {
+	subject, err := s.tokens.Verify(ctx, token)
+	if err != nil {
+		return Caller{}, err
+	}
+	role, err := s.q.SessionCaller(ctx, s.pool, dbgen.SessionCallerParams{ID: subject.SessionID, UserID: subject.UserID, Now: s.clock()})
+	if pgdb.NoRows(err) {
+		return Caller{}, tokens.ErrInvalid
+	}
+	if err != nil {
+		return Caller{}, pgdb.Classify(err)
+	}
+	return Caller{UserID: subject.UserID, SessionID: subject.SessionID, Role: role, Scopes: scopesOf(role)}, nil
+}
+
+// AuthenticateKey returns the API key that a caller shows. Errors: ErrInvalidAPIKey.
+func (s *Service) AuthenticateKey(ctx context.Context, shown string) (Caller, error) {
+	id, secret, err := parseAPIKey(shown)
+	if err != nil {
+		return Caller{}, err
+	}
+	row, err := s.q.APIKeyGet(ctx, s.pool, id)
+	if err != nil && !pgdb.NoRows(err) {
+		return Caller{}, pgdb.Classify(err)
+	}
+	now := s.clock()
+	if !secret.matches(row.SecretHash) || (row.ExpiresAt != nil && !row.ExpiresAt.After(now)) {
+		return Caller{}, ErrInvalidAPIKey
+	}
+	if row.LastUsedAt == nil || now.Sub(*row.LastUsedAt) > time.Minute {
+		if err := s.q.APIKeyUsed(ctx, s.pool, dbgen.APIKeyUsedParams{ID: id, Now: &now}); err != nil {
+			return Caller{}, pgdb.Classify(err)
+		}
+	}
+	return Caller{APIKeyID: row.ID, Scopes: row.Scopes}, nil
+}

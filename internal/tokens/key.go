@@ -1,0 +1,147 @@
+package tokens
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/big"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Algorithms are the JWS algorithms that can be chosen (RFC 7518, RFC 8037).
+var Algorithms = []string{"EdDSA", "ES256", "RS256", "HS256"}
+
+// JWK is a public key (RFC 7517).
+type JWK struct {
+	Kty string `json:"kty"`
+	Kid string `json:"kid"`
+	Use string `json:"use"`
+	Alg string `json:"alg"`
+	Crv string `json:"crv,omitempty"`
+	X   string `json:"x,omitempty"`
+	Y   string `json:"y,omitempty"`
+	N   string `json:"n,omitempty"`
+	E   string `json:"e,omitempty"`
+}
+
+// key is one signing key, ready for use. Its algorithm is fixed with it.
+type key struct {
+	kid    string
+	method jwt.SigningMethod
+	sign   any // what method.Sign takes
+	verify any // what method.Verify takes
+	jwk    *JWK
+}
+
+// generate makes a new key and the bytes to store of it.
+func generate(algorithm string) (*key, []byte, error) {
+	var private crypto.Signer
+	var err error
+	switch algorithm {
+	case "EdDSA":
+		_, private, err = ed25519.GenerateKey(rand.Reader)
+	case "ES256":
+		private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "RS256":
+		private, err = rsa.GenerateKey(rand.Reader, 3072)
+	case "HS256":
+		secret := NewSecret()
+		return secretKey(secret), secret, nil
+	default:
+		return nil, nil, fmt.Errorf("unknown algorithm %q", algorithm)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("generating a signing key: %w", err)
+	}
+	stored, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encoding a signing key: %w", err)
+	}
+	k, err := publicKey(algorithm, private)
+	return k, stored, err
+}
+
+// restore is the inverse of generate's stored bytes.
+func restore(algorithm string, stored []byte) (*key, error) {
+	if algorithm == "HS256" {
+		return secretKey(stored), nil
+	}
+	private, err := x509.ParsePKCS8PrivateKey(stored)
+	if err != nil {
+		return nil, fmt.Errorf("decoding a signing key: %w", err)
+	}
+	signer, ok := private.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("a %T cannot sign", private)
+	}
+	return publicKey(algorithm, signer)
+}
+
+func secretKey(secret []byte) *key {
+	// The kid of a secret must not tell it: a hash of a hash.
+	sum := sha256.Sum256(secret)
+	sum = sha256.Sum256(append([]byte("kid"), sum[:]...))
+	return &key{kid: b64(sum[:]), method: jwt.SigningMethodHS256, sign: secret, verify: secret}
+}
+
+func publicKey(algorithm string, private crypto.Signer) (*key, error) {
+	k := &key{method: jwt.GetSigningMethod(algorithm), sign: private, verify: private.Public()}
+	jwk := JWK{Use: "sig", Alg: algorithm}
+	switch public := private.Public().(type) {
+	case ed25519.PublicKey:
+		jwk.Kty, jwk.Crv, jwk.X = "OKP", "Ed25519", b64(public)
+	case *ecdsa.PublicKey:
+		point, err := public.Bytes() // 0x04, x, y
+		if err != nil {
+			return nil, fmt.Errorf("encoding a public key: %w", err)
+		}
+		jwk.Kty, jwk.Crv, jwk.X, jwk.Y = "EC", "P-256", b64(point[1:33]), b64(point[33:])
+	case *rsa.PublicKey:
+		jwk.Kty, jwk.N, jwk.E = "RSA", b64(public.N.Bytes()), b64(big.NewInt(int64(public.E)).Bytes())
+	default:
+		return nil, fmt.Errorf("a %T is not a public key of ours", public)
+	}
+	jwk.Kid = thumbprint(jwk)
+	k.kid, k.jwk = jwk.Kid, &jwk
+	return k, nil
+}
+
+// thumbprint is RFC 7638: SHA-256 over the required members, in lexical order.
+func thumbprint(k JWK) string {
+	var members any
+	switch k.Kty {
+	case "OKP":
+		members = struct {
+			Crv string `json:"crv"`
+			Kty string `json:"kty"`
+			X   string `json:"x"`
+		}{k.Crv, k.Kty, k.X}
+	case "EC":
+		members = struct {
+			Crv string `json:"crv"`
+			Kty string `json:"kty"`
+			X   string `json:"x"`
+			Y   string `json:"y"`
+		}{k.Crv, k.Kty, k.X, k.Y}
+	default:
+		members = struct {
+			E   string `json:"e"`
+			Kty string `json:"kty"`
+			N   string `json:"n"`
+		}{k.E, k.Kty, k.N}
+	}
+	canonical, _ := json.Marshal(members) // strings only: cannot fail
+	sum := sha256.Sum256(canonical)
+	return b64(sum[:])
+}
+
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
