@@ -545,7 +545,7 @@ type GrantStatus string
 
 // InsufficientCredits The problem `insufficient_credits`, with how much is missing.
 //
-// Example: {"available":100,"code":"insufficient_credits","detail":"The account has less credits available than this needs.","instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","required":250,"shortfall":150,"status":402,"title":"Payment Required","type":"urn:authservice:problem:insufficient_credits"}
+// Example: {"available":100,"code":"insufficient_credits","detail":"The account has fewer credits available than this needs.","instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","required":250,"shortfall":150,"status":402,"title":"Payment Required","type":"urn:authservice:problem:insufficient_credits"}
 type InsufficientCredits struct {
 	// Available What is available.
 	//
@@ -559,7 +559,7 @@ type InsufficientCredits struct {
 
 	// Detail What happened, for people.
 	//
-	// Example: The account has less credits available than this needs.
+	// Example: The account has fewer credits available than this needs.
 	Detail string `json:"detail"`
 
 	// Instance A URI that names this occurrence.
@@ -1072,7 +1072,7 @@ type ForbiddenProblem = Problem
 
 // InsufficientCreditsProblem The problem `insufficient_credits`, with how much is missing.
 //
-// Example: {"available":100,"code":"insufficient_credits","detail":"The account has less credits available than this needs.","instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","required":250,"shortfall":150,"status":402,"title":"Payment Required","type":"urn:authservice:problem:insufficient_credits"}
+// Example: {"available":100,"code":"insufficient_credits","detail":"The account has fewer credits available than this needs.","instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","required":250,"shortfall":150,"status":402,"title":"Payment Required","type":"urn:authservice:problem:insufficient_credits"}
 type InsufficientCreditsProblem = InsufficientCredits
 
 // InternalProblem An error (RFC 9457).

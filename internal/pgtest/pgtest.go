@@ -32,8 +32,9 @@ type Database struct {
 	Pool *pgxpool.Pool
 }
 
-// Main runs the tests of a package with a cluster to make databases on.
-func Main(m *testing.M) {
+// Main runs the tests of a package with a cluster to make databases on. What
+// after returns fails the package; it is called when all tests have passed.
+func Main(m *testing.M, after ...func() error) {
 	os.Exit(func() int {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
@@ -43,9 +44,11 @@ func Main(m *testing.M) {
 			return 1
 		}
 		code := m.Run()
-		if err := release(); err != nil {
-			fmt.Fprintln(os.Stderr, "pgtest:", err)
-			return max(code, 1)
+		for _, check := range append(after, release) {
+			if err := check(); err != nil && code == 0 {
+				fmt.Fprintln(os.Stderr, "FAIL:", err)
+				code = 1
+			}
 		}
 		return code
 	}())

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"github.com/authservice/authservice/internal/pgtest"
+)
+
+// asProgram makes the test binary behave as the program, for tests that need a
+// process of its own to kill.
+const asProgram = "AUTHSERVICE_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		_ = os.Unsetenv(asProgram)
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := run(ctx, os.Args[1:], processEnv())
+		stop()
+		os.Exit(code)
+	}
+	pgtest.Main(m, everyOperationTested)
+}
