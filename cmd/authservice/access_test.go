@@ -115,6 +115,7 @@ func fill(path string, user uuid.UUID) string {
 }
 
 func exampleOf(t *testing.T, operation *openapi3.Operation) string {
+	t.Helper()
 	if operation.RequestBody == nil {
 		return ""
 	}

@@ -6,15 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/authservice/authservice/internal/config"
-	"github.com/authservice/authservice/internal/localpg"
-	"github.com/authservice/authservice/internal/pgdb"
 	"github.com/authservice/authservice/internal/telemetry"
 )
 
@@ -61,29 +57,23 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	started := time.Now()
 	progress := func(what string) { fmt.Fprintf(e.stderr, "[%4.1fs] %s\n", time.Since(started).Seconds(), what) }
 
-	dir := e.getenv("AUTH_DEV_DIR")
-	if dir == "" {
-		var err error
-		if dir, err = localpg.DefaultDir("dev"); err != nil {
-			return err
-		}
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return fmt.Errorf("AUTH_DEV_DIR: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("AUTH_DEV_DIR: %w", err)
-	}
-	state, err := loadDevState(dir)
+	state, err := openDevDir(e.getenv("AUTH_DEV_DIR"))
 	if err != nil {
 		return err
 	}
-	// Settings and addresses first: what is wrong with them is said at once.
+	// Settings before anything is started: what is wrong with them is said at once.
 	c, err := config.Load(append(state.defaults(), e.environ...))
 	if err != nil {
 		return err
 	}
+	db, err := openDevDatabase(ctx, e.getenv("DATABASE_URL"), state, progress)
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	ctx, cancel := db.whileRunning(ctx)
+	defer cancel()
+
 	l, err := listen(ctx, c)
 	if err != nil {
 		return err
@@ -92,22 +82,12 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	if e.getenv("AUTH_PUBLIC_URL") == "" {
 		c = c.WithPublicURL(urlOf(l.api))
 	}
-
-	db, err := openDevDatabase(ctx, e, dir, state, progress)
-	if err != nil {
-		return err
-	}
-	defer db.close()
-	ctx, cancel := db.whileRunning(ctx)
-	defer cancel()
-	progress("migrating the database")
-	if err := pgdb.Migrate(ctx, db.ownerURL, io.Discard); err != nil {
-		return err
-	}
-	if err := db.provisionRuntime(ctx); err != nil {
-		return err
-	}
 	c.DatabaseURL = config.NewSecret(db.runtimeURL)
+
+	progress("migrating the database")
+	if err := db.migrate(ctx); err != nil {
+		return err
+	}
 	pool, err := openPool(ctx, c)
 	if err != nil {
 		return err
@@ -117,8 +97,11 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	if err != nil {
 		return err
 	}
-	demo, err := seed(ctx, d, state, progress)
-	if err != nil {
+	info := devInfo{
+		BaseURL: urlOf(l.api), OpsURL: urlOf(l.ops), DocsURL: urlOf(l.api) + "/docs",
+		DatabaseURL: db.runtimeURL, OwnerDatabaseURL: db.ownerURL,
+	}
+	if err := seed(ctx, d, state, &info, progress); err != nil {
 		return err
 	}
 
@@ -126,11 +109,7 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	warn(ctx, log, c, e)
 	var announced error
 	err = d.serve(ctx, c, l, log, func() {
-		announced = announce(e.stdout, devInfo{
-			BaseURL: urlOf(l.api), OpsURL: urlOf(l.ops), DocsURL: urlOf(l.api) + "/docs",
-			Admin: demo.admin, User: demo.user, APIKey: demo.apiKey,
-			DatabaseURL: db.runtimeURL, OwnerDatabaseURL: db.ownerURL,
-		})
+		announced = announce(e.stdout, info)
 		progress("ready; Ctrl-C stops everything")
 	})
 	if errors.Is(context.Cause(ctx), errPostgresGone) {

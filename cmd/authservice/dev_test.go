@@ -30,7 +30,7 @@ type devProcess struct {
 }
 
 func devCmd(dir string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "dev", "--json") //nolint:gosec,noctx // this test binary; the test ends it
+	cmd := exec.Command(os.Args[0], "dev", "--json") //nolint:noctx // the test ends it
 	cmd.Env = append(os.Environ(), asProgram+"=1", "AUTH_DEV_DIR="+dir, "AUTH_HTTP_ADDR=127.0.0.1:0", "AUTH_OPS_ADDR=127.0.0.1:0", "AUTH_BCRYPT_COST=4")
 	return cmd
 }
@@ -63,6 +63,7 @@ func (p *devProcess) interrupt(t *testing.T) {
 }
 
 func (p *devProcess) as(t *testing.T, header, value string) *caller {
+	t.Helper()
 	return (&service{url: p.info.BaseURL}).as(t, header, value)
 }
 
@@ -88,7 +89,7 @@ func TestDev(t *testing.T) {
 	backend := first.as(t, "X-API-Key", first.info.APIKey)
 	backend.grant(t, user.id(), 1)
 	for _, url := range []string{first.info.DocsURL, first.info.OpsURL + "/metrics"} {
-		response, err := http.Get(url) //nolint:noctx // a test
+		response, err := http.Get(url)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, 200, response.StatusCode, url)
@@ -161,7 +162,7 @@ func TestDev_StopsWhenPostgreSQLDoes(t *testing.T) {
 
 func TestDev_AddressInUse(t *testing.T) {
 	t.Parallel()
-	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
 	cmd := devCmd(t.TempDir())

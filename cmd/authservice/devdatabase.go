@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"path/filepath"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/authservice/authservice/internal/localpg"
+	"github.com/authservice/authservice/internal/pgdb"
 )
 
 // Names in dev's private cluster.
@@ -29,16 +32,19 @@ type devDB struct {
 	runtimeURL string
 }
 
-func openDevDatabase(ctx context.Context, e env, dir string, state *devState, progress func(string)) (*devDB, error) {
-	if given := e.getenv("DATABASE_URL"); given != "" {
+// openDevDatabase starts a private cluster, unless it is given a database's URL.
+func openDevDatabase(ctx context.Context, given string, state *devState, progress func(string)) (*devDB, error) {
+	if given != "" {
 		progress("using the database of DATABASE_URL instead of a private PostgreSQL")
 		return &devDB{ownerURL: given, runtimeURL: given}, nil
 	}
-	progress("starting PostgreSQL in " + dir)
-	cluster, err := localpg.Start(ctx, localpg.Options{Dir: filepath.Join(dir, "postgresql"), Durable: true, MaxConnections: 200, Progress: progress})
+	progress("starting PostgreSQL in " + state.dir)
+	cluster, err := startCluster(ctx, localpg.Options{
+		Dir: filepath.Join(state.dir, "postgresql"), Durable: true, MaxConnections: 200, Progress: progress,
+	})
 	var locked *localpg.LockedError
 	if errors.As(err, &locked) {
-		return nil, fmt.Errorf("another authservice dev (process %d) runs on %s; stop it, or choose another AUTH_DEV_DIR", locked.PID, dir)
+		return nil, fmt.Errorf("another authservice dev (process %d) runs on %s; stop it, or choose another AUTH_DEV_DIR", locked.PID, state.dir)
 	}
 	if err != nil {
 		return nil, err
@@ -53,6 +59,22 @@ func openDevDatabase(ctx context.Context, e env, dir string, state *devState, pr
 		return nil, err
 	}
 	return db, nil
+}
+
+// startCluster gives another dev on the directory a moment, in case it is just stopping.
+func startCluster(ctx context.Context, o localpg.Options) (*localpg.Cluster, error) {
+	for deadline := time.Now().Add(2 * time.Second); ; {
+		cluster, err := localpg.Start(ctx, o)
+		var locked *localpg.LockedError
+		if !errors.As(err, &locked) || time.Now().After(deadline) {
+			return cluster, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // provisionOwner makes the database and the role that owns it, where they are missing.
@@ -70,11 +92,11 @@ func (db *devDB) provisionOwner(ctx context.Context) error {
 	})
 }
 
-// provisionRuntime makes the role with which the service logs in. It comes after
-// the migrations, which make the role that holds the rights.
-func (db *devDB) provisionRuntime(ctx context.Context) error {
-	if db.cluster == nil {
-		return nil
+// migrate applies the migrations, which also make the role that holds the
+// service's rights, and gives those to the role with which it logs in.
+func (db *devDB) migrate(ctx context.Context) error {
+	if err := pgdb.Migrate(ctx, db.ownerURL, io.Discard); err != nil || db.cluster == nil {
+		return err
 	}
 	return db.asSuperuser(ctx, func(conn *pgx.Conn) error {
 		if err := ensureRole(ctx, conn, devRuntimeRole, db.state.RuntimePassword, ""); err != nil {
@@ -90,7 +112,7 @@ func (db *devDB) asSuperuser(ctx context.Context, f func(*pgx.Conn) error) error
 	if err != nil {
 		return fmt.Errorf("reaching the private PostgreSQL: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is lost with it
+	defer conn.Close(context.WithoutCancel(ctx))
 	if err := f(conn); err != nil {
 		return fmt.Errorf("preparing the private PostgreSQL: %w", err)
 	}

@@ -16,32 +16,24 @@ type login struct {
 	Password string `json:"password"`
 }
 
-// demo is the data that a new dev begins with.
-type demo struct {
-	admin, user login
-	apiKey      string
-}
-
 // seed makes an administrator, a user with credits, and an API key with every
-// scope, where they are missing.
-func seed(ctx context.Context, d *domain, state *devState, progress func(string)) (demo, error) {
-	out := demo{
-		admin: login{"admin@example.com", state.AdminPassword},
-		user:  login{"user@example.com", state.UserPassword},
-	}
-	admin, err := ensureUser(ctx, d, identity.NewUser{Email: out.admin.Email, Password: out.admin.Password, Name: "Demo Admin", Role: identity.RoleAdmin}, progress)
+// scope, where they are missing, and fills in how to log in as them.
+func seed(ctx context.Context, d *domain, state *devState, info *devInfo, progress func(string)) error {
+	info.Admin = login{"admin@example.com", state.AdminPassword}
+	info.User = login{"user@example.com", state.UserPassword}
+	admin, err := ensureUser(ctx, d, identity.NewUser{Email: info.Admin.Email, Password: info.Admin.Password, Name: "Demo Admin", Role: identity.RoleAdmin}, progress)
 	if err != nil {
-		return demo{}, err
+		return err
 	}
-	user, err := ensureUser(ctx, d, identity.NewUser{Email: out.user.Email, Password: out.user.Password, Name: "Demo User", Role: identity.RoleUser}, progress)
+	user, err := ensureUser(ctx, d, identity.NewUser{Email: info.User.Email, Password: info.User.Password, Name: "Demo User", Role: identity.RoleUser}, progress)
 	if err != nil {
-		return demo{}, err
+		return err
 	}
 	if err := grantOnce(ctx, d, admin.ID, user.ID); err != nil {
-		return demo{}, err
+		return err
 	}
-	out.apiKey, err = ensureKey(ctx, d, admin.ID, state)
-	return out, err
+	info.APIKey, err = ensureKey(ctx, d, admin.ID, state)
+	return err
 }
 
 func ensureUser(ctx context.Context, d *domain, n identity.NewUser, progress func(string)) (identity.User, error) {

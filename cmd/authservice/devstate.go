@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/authservice/authservice/internal/localpg"
 	"github.com/authservice/authservice/internal/tokens"
 )
 
@@ -23,11 +24,33 @@ type devState struct {
 	UserPassword    string `json:"user_password"`
 	APIKey          string `json:"api_key,omitempty"`
 
+	dir  string
 	path string
 }
 
+// openDevDir makes the directory of AUTH_DEV_DIR, or the usual one, and reads
+// or makes up the state in it.
+func openDevDir(dir string) (*devState, error) {
+	if dir == "" {
+		usual, err := localpg.DefaultDir("dev")
+		if err != nil {
+			return nil, err
+		}
+		dir = usual
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("AUTH_DEV_DIR: %w", err)
+	}
+	// PostgreSQL may run as another user and must pass; the files in it are private.
+	if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // see above
+		return nil, fmt.Errorf("AUTH_DEV_DIR: %w", err)
+	}
+	return loadDevState(dir)
+}
+
 func loadDevState(dir string) (*devState, error) {
-	s := &devState{path: filepath.Join(dir, "dev.json")}
+	s := &devState{dir: dir, path: filepath.Join(dir, "dev.json")}
 	content, err := os.ReadFile(s.path)
 	if err == nil {
 		if err := json.Unmarshal(content, s); err != nil {

@@ -125,9 +125,13 @@ func (s *service) as(t *testing.T, header, value string) *caller {
 	return &caller{ClientWithResponses: client, service: s}
 }
 
-func (s *service) anonymous(t *testing.T) *caller { return s.as(t, "", "") }
+func (s *service) anonymous(t *testing.T) *caller {
+	t.Helper()
+	return s.as(t, "", "")
+}
 
 func (s *service) withSession(t *testing.T, session authclient.Session) *caller {
+	t.Helper()
 	c := s.as(t, "Authorization", "Bearer "+session.AccessToken)
 	c.session = session
 	return c

@@ -128,7 +128,7 @@ func TestServe_FinishesRequests(t *testing.T) {
 	require.NoError(t, err)
 	status := make(chan int, 1)
 	go func() {
-		r, err := http.NewRequest(http.MethodPost, s.url+"/v1/me/credits/debits", strings.NewReader(`{"amount":1}`)) //nolint:noctx // outlives the test's context on purpose
+		r, err := http.NewRequest(http.MethodPost, s.url+"/v1/me/credits/debits", strings.NewReader(`{"amount":1}`))
 		if err != nil {
 			status <- -1
 			return
@@ -152,7 +152,7 @@ func TestServe_FinishesRequests(t *testing.T) {
 	stopped := make(chan int, 1)
 	go func() { stopped <- s.stop() }()
 	require.Eventually(t, func() bool {
-		_, err := http.Get(s.url + "/health/live") //nolint:noctx,bodyclose // it must fail
+		_, err := http.Get(s.url + "/health/live") //nolint:bodyclose // it must fail
 		return err != nil
 	}, 10*time.Second, 10*time.Millisecond)
 	_, err = owner.Exec(t.Context(), "COMMIT")

@@ -71,7 +71,7 @@ func TestSessions_AccessToken(t *testing.T) {
 	require.Equal(t, []any{"shop"}, claims["aud"])
 	require.Equal(t, user.id().String(), claims["sub"])
 	require.Equal(t, "user", claims["role"])
-	require.Equal(t, "", claims["scope"])
+	require.Empty(t, claims["scope"])
 	for _, name := range []string{"exp", "iat", "nbf", "jti", "sid"} {
 		require.Contains(t, claims, name)
 	}

@@ -91,7 +91,7 @@ func TestSystem_Operations(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	for path, want := range map[string]string{"/metrics": "go_goroutines", "/debug/pprof/": "heap"} {
-		response, err := http.Get(s.opsURL + path) //nolint:noctx // a test
+		response, err := http.Get(s.opsURL + path)
 		require.NoError(t, err)
 		body, err := io.ReadAll(response.Body)
 		require.NoError(t, err)

@@ -68,9 +68,9 @@ func usersCreateCommand(e env) *cobra.Command {
 
 // readPassword asks a person without showing what is typed, or reads a program's line.
 func readPassword(e env) (string, error) {
-	if terminal, ok := e.stdin.(*os.File); ok && term.IsTerminal(int(terminal.Fd())) { //nolint:gosec // a file descriptor is small
+	if terminal, ok := e.stdin.(*os.File); ok && term.IsTerminal(int(terminal.Fd())) {
 		fmt.Fprint(e.stderr, "Password: ")
-		password, err := term.ReadPassword(int(terminal.Fd())) //nolint:gosec // as above
+		password, err := term.ReadPassword(int(terminal.Fd()))
 		fmt.Fprintln(e.stderr)
 		return string(password), err
 	}

@@ -36,7 +36,7 @@ func (s *Secret) Decode(value string) error {
 		s.value = value
 		return nil
 	}
-	content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return errors.New("the file that it names cannot be read")
 	}

@@ -59,7 +59,7 @@ func digestNote(n Note) (salt, digest []byte) {
 		return nil, nil
 	}
 	salt = make([]byte, 16)
-	rand.Read(salt) //nolint:errcheck // never fails
+	rand.Read(salt)
 	e := make(encoder, 0, 256)
 	e.bytes(salt)
 	e.string(n.Description)

@@ -66,8 +66,9 @@ func keepable(err error) bool {
 	switch e.Kind {
 	case apperr.InsufficientCredits, apperr.NotFound, apperr.Conflict:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // keyIsTaken recognises the loser of a race between two requests under one key:

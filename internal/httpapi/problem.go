@@ -115,6 +115,7 @@ func (s *server) handleError(err error, c echo.Context) {
 		h.Set("WWW-Authenticate", challenge(e))
 	case apperr.Unavailable:
 		h.Set("Retry-After", strconv.Itoa(int(max(1, math.Ceil(e.RetryAfter.Seconds())))))
+	default:
 	}
 	status, body := encodeProblem(e, call.id)
 	_ = c.Blob(status, problemType, body)

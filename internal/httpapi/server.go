@@ -60,9 +60,10 @@ func New(o Options) (http.Handler, error) {
 	apigen.RegisterHandlers(e, apigen.NewStrictHandler(s, nil))
 	e.GET("/openapi.yaml", document("application/yaml", api.OpenAPIYAML))
 	e.GET("/openapi.json", document(echo.MIMEApplicationJSON, docJSON))
-	docs := webui.Docs("/openapi.json")
+	// YAML, because it keeps the contract's order.
+	docs := webui.Docs("/openapi.yaml")
 	for _, path := range docs.Paths() {
-		e.GET(path, echo.WrapHandler(docs))
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(docs))
 	}
 	return e, nil
 }

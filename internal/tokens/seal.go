@@ -56,6 +56,6 @@ func DeriveKey(encryptionKey []byte, purpose string) []byte {
 // NewSecret returns 256 random bits.
 func NewSecret() []byte {
 	b := make([]byte, 32)
-	rand.Read(b) //nolint:errcheck // never fails
+	rand.Read(b)
 	return b
 }

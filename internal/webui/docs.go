@@ -51,7 +51,7 @@ type DocsHandler struct {
 }
 
 // Docs returns the handler of [DocsPath] and everything below it: a page with Swagger UI that shows the
-// OpenAPI document at specURL, which ends in ".json" and has a ".yaml" sibling for readers without JavaScript.
+// OpenAPI document at specURL, in JSON or YAML.
 //
 // The page answers at /docs and at /docs/ alike, without a redirect, and links to its files relatively, so
 // it also works behind a proxy that strips a prefix. Files are revalidated by their ETag on each visit.
@@ -76,9 +76,7 @@ func Docs(specURL string) *DocsHandler {
 // renderDocs renders the page for a URL from which its files are found under base.
 func renderDocs(base, specURL string) []byte {
 	var page bytes.Buffer
-	err := docsPage.Execute(&page, struct{ Base, SpecURL, SpecYAML string }{
-		base, specURL, strings.TrimSuffix(specURL, ".json") + ".yaml",
-	})
+	err := docsPage.Execute(&page, struct{ Base, SpecURL string }{base, specURL})
 	if err != nil {
 		panic(err) // A mistake in index.html, which every test would hit.
 	}

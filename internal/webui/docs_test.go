@@ -33,7 +33,7 @@ func do(t *testing.T, h http.Handler, method, path string, header ...string) *ht
 
 func TestDocs_Assets(t *testing.T) {
 	t.Parallel()
-	docs := webui.Docs("/openapi.json")
+	docs := webui.Docs("/openapi.yaml")
 
 	// Path → Content-Type, and the file that it must be byte for byte ("" for the rendered page).
 	tests := map[string]struct{ contentType, file string }{
@@ -82,7 +82,7 @@ func TestDocs_Assets(t *testing.T) {
 
 func TestDocs_Page(t *testing.T) {
 	t.Parallel()
-	docs := webui.Docs("/openapi.json")
+	docs := webui.Docs("/openapi.yaml")
 	links := regexp.MustCompile(`(?:src|href)="([^"]+)"`)
 
 	// From /docs a relative link starts at the root, from /docs/ below it.
@@ -92,7 +92,7 @@ func TestDocs_Page(t *testing.T) {
 		require.Contains(t, page, `<html lang="en">`)
 		require.Contains(t, page, `<title>Auth Service API</title>`)
 		require.Contains(t, page, `name="viewport"`)
-		require.Contains(t, page, `data-spec-url="/openapi.json"`)
+		require.Contains(t, page, `data-spec-url="/openapi.yaml"`)
 		require.Contains(t, page, `<a href="/openapi.yaml">`)
 		require.NotContains(t, page, "style=", "the policy forbids inline styles")
 		require.NotRegexp(t, `<script[^>]*>[^<]`, page, "the policy forbids inline scripts")
@@ -111,7 +111,7 @@ func TestDocs_Page(t *testing.T) {
 
 func TestDocs_Gzip(t *testing.T) {
 	t.Parallel()
-	docs := webui.Docs("/openapi.json")
+	docs := webui.Docs("/openapi.yaml")
 
 	tests := map[string]struct {
 		path, accept string
@@ -156,7 +156,7 @@ func TestDocs_Gzip(t *testing.T) {
 
 func TestDocs_NotModified(t *testing.T) {
 	t.Parallel()
-	docs := webui.Docs("/openapi.json")
+	docs := webui.Docs("/openapi.yaml")
 	for _, encoding := range []string{"", "gzip"} {
 		first := do(t, docs, http.MethodGet, "/docs/swagger-ui-bundle.js", "Accept-Encoding", encoding)
 
@@ -175,7 +175,7 @@ func TestDocs_NotModified(t *testing.T) {
 
 func TestDocs_UnknownPath(t *testing.T) {
 	t.Parallel()
-	docs := webui.Docs("/openapi.json")
+	docs := webui.Docs("/openapi.yaml")
 	for _, path := range []string{
 		"/", "/docsx", "/doc", "/docs//", "/docs/index.html", "/docs/swaggerui/", "/docs/init.js/", "/docs/INIT.JS",
 		"/docs/docs.go", "/docs/../docs.go", "/docs/../../webui/doc.go", "/docs/./init.js", "/docs//init.js",
@@ -190,7 +190,7 @@ func TestDocs_UnknownPath(t *testing.T) {
 
 func TestDocs_OtherMethod(t *testing.T) {
 	t.Parallel()
-	docs := webui.Docs("/openapi.json")
+	docs := webui.Docs("/openapi.yaml")
 	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
 		for _, path := range docs.Paths() {
 			res := do(t, docs, method, path)
