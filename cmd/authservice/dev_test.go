@@ -30,7 +30,7 @@ type devProcess struct {
 }
 
 func devCmd(dir string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "dev", "--json") //nolint:noctx // the test ends it
+	cmd := exec.Command(os.Args[0], "dev", "--json")
 	cmd.Env = append(os.Environ(), asProgram+"=1", "AUTH_DEV_DIR="+dir, "AUTH_HTTP_ADDR=127.0.0.1:0", "AUTH_OPS_ADDR=127.0.0.1:0", "AUTH_BCRYPT_COST=4")
 	return cmd
 }

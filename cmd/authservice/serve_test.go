@@ -152,7 +152,7 @@ func TestServe_FinishesRequests(t *testing.T) {
 	stopped := make(chan int, 1)
 	go func() { stopped <- s.stop() }()
 	require.Eventually(t, func() bool {
-		_, err := http.Get(s.url + "/health/live") //nolint:bodyclose // it must fail
+		_, err := http.Get(s.url + "/health/live")
 		return err != nil
 	}, 10*time.Second, 10*time.Millisecond)
 	_, err = owner.Exec(t.Context(), "COMMIT")

@@ -1,0 +1,173 @@
+package config
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func defaults() Config {
+	return Config{
+		DatabaseURL: NewSecret(goodURL), EncryptionKey: NewSecret(goodKey),
+		Env: Production, PublicURL: "http://localhost:8080",
+		HTTP: HTTP{
+			Addr: ":8080", ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
+			IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second, ShutdownTimeout: 20 * time.Second,
+		},
+		Ops: Ops{Addr: "127.0.0.1:9090"},
+		Database: Database{
+			MaxConns: 16, MinConns: 2, MaxConnLifetime: time.Hour, MaxConnIdleTime: 10 * time.Minute,
+			ConnectTimeout: 5 * time.Second, StatementTimeout: 8 * time.Second, LockTimeout: 4 * time.Second, Migrate: true,
+		},
+		BcryptCost: 12, AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 720 * time.Hour, RefreshGrace: 30 * time.Second, SessionTTL: 2160 * time.Hour,
+		JWT:          JWT{Algorithm: "EdDSA", Issuer: "http://localhost:8080", Audience: "authservice"},
+		CreditsScale: 2, Log: Log{Format: "json", Level: "info"},
+	}
+}
+
+func TestConfig_Load(t *testing.T) {
+	t.Parallel()
+
+	t.Run("Defaults", func(t *testing.T) {
+		t.Parallel()
+		require.Empty(t, diff(defaults(), load(t)))
+	})
+	t.Run("EverySetting", func(t *testing.T) {
+		t.Parallel()
+		const pepper = "k3Zq8vRt1Yw6Xn0Bs5Cd9Ef2Gh7Jm4Lp"
+		set := []string{
+			"AUTH_ENV=staging", "AUTH_PUBLIC_URL=https://auth.example.com/",
+			"AUTH_HTTP_ADDR=127.0.0.1:1", "AUTH_HTTP_READ_HEADER_TIMEOUT=1s", "AUTH_HTTP_READ_TIMEOUT=2s", "AUTH_HTTP_WRITE_TIMEOUT=40s",
+			"AUTH_HTTP_IDLE_TIMEOUT=4s", "AUTH_HTTP_REQUEST_TIMEOUT=20s", "AUTH_HTTP_SHUTDOWN_TIMEOUT=6s", "AUTH_OPS_ADDR=[::1]:2",
+			"AUTH_DATABASE_MAX_CONNS=7", "AUTH_DATABASE_MIN_CONNS=6", "AUTH_DATABASE_MAX_CONN_LIFETIME=7s", "AUTH_DATABASE_MAX_CONN_IDLE_TIME=8s",
+			"AUTH_DATABASE_CONNECT_TIMEOUT=9s", "AUTH_DATABASE_STATEMENT_TIMEOUT=11s", "AUTH_DATABASE_LOCK_TIMEOUT=10s", "AUTH_DATABASE_MIGRATE=false",
+			"AUTH_ENCRYPTION_KEY=" + goodKey, "AUTH_PASSWORD_PEPPER=" + pepper, "AUTH_BCRYPT_COST=4",
+			"AUTH_ACCESS_TOKEN_TTL=1m", "AUTH_REFRESH_TOKEN_TTL=2m", "AUTH_REFRESH_GRACE=3s", "AUTH_SESSION_TTL=4m",
+			"AUTH_JWT_ALGORITHM=RS256", "AUTH_JWT_ISSUER=https://issuer.example.com", "AUTH_JWT_AUDIENCE=product",
+			"AUTH_CREDITS_SCALE=0", "AUTH_LOG_FORMAT=text", "AUTH_LOG_LEVEL=warn",
+		}
+		require.Len(t, set, len(names()), "a setting without a test")
+		require.Empty(t, diff(Config{
+			DatabaseURL: NewSecret(goodURL), EncryptionKey: NewSecret(goodKey), PasswordPepper: NewSecret(pepper),
+			Env: Staging, PublicURL: "https://auth.example.com",
+			HTTP: HTTP{
+				Addr: "127.0.0.1:1", ReadHeaderTimeout: 1 * time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 40 * time.Second,
+				IdleTimeout: 4 * time.Second, RequestTimeout: 20 * time.Second, ShutdownTimeout: 6 * time.Second,
+			},
+			Ops: Ops{Addr: "[::1]:2"},
+			Database: Database{
+				MaxConns: 7, MinConns: 6, MaxConnLifetime: 7 * time.Second, MaxConnIdleTime: 8 * time.Second,
+				ConnectTimeout: 9 * time.Second, StatementTimeout: 11 * time.Second, LockTimeout: 10 * time.Second,
+			},
+			BcryptCost: 4, AccessTokenTTL: time.Minute, RefreshTokenTTL: 2 * time.Minute, RefreshGrace: 3 * time.Second, SessionTTL: 4 * time.Minute,
+			JWT: JWT{Algorithm: "RS256", Issuer: "https://issuer.example.com", Audience: "product"},
+			Log: Log{Format: "text", Level: "warn"},
+		}, load(t, set...)))
+	})
+	t.Run("Development", func(t *testing.T) {
+		t.Parallel()
+		require.Equal(t, Log{Format: "text", Level: "debug"}, load(t, "AUTH_ENV=development").Log)
+		require.Equal(t, Log{Format: "json", Level: "error"}, load(t, "AUTH_ENV=development", "AUTH_LOG_FORMAT=json", "AUTH_LOG_LEVEL=error").Log)
+	})
+	t.Run("EmptyIsUnset", func(t *testing.T) {
+		t.Parallel()
+		empty := []string{"AUTH_TYPO="}
+		for _, name := range slices.Concat(names(), Reserved, devOnly) {
+			if name != "AUTH_ENCRYPTION_KEY" {
+				empty = append(empty, name+"=")
+			}
+		}
+		require.Empty(t, diff(defaults(), load(t, empty...)))
+
+		_, err := Load(environ("DATABASE_URL=", "AUTH_ENCRYPTION_KEY="))
+		require.Equal(t, []string{
+			"DATABASE_URL: is required: postgres://user:password@host:5432/database",
+			"AUTH_ENCRYPTION_KEY: is required: 32 random bytes in base64 or hexadecimal: openssl rand -base64 32",
+		}, lines(err))
+	})
+	t.Run("LastEntryCounts", func(t *testing.T) {
+		t.Parallel()
+		require.Equal(t, "two", load(t, "AUTH_JWT_AUDIENCE=one", "AUTH_JWT_AUDIENCE=two").JWT.Audience)
+		require.Equal(t, "authservice", load(t, "AUTH_JWT_AUDIENCE=one", "AUTH_JWT_AUDIENCE=").JWT.Audience)
+	})
+	t.Run("ValuesMayHoldAnything", func(t *testing.T) {
+		t.Parallel()
+		require.Equal(t, " a=b; 'c' $D ", load(t, "AUTH_JWT_AUDIENCE= a=b; 'c' $D ").JWT.Audience)
+	})
+}
+
+func TestConfig_Load_Misspelt(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"AUTH_LOG_LEVELS", "AUTH_DATABASE_URL", "AUTH_", "AUTH_HTTP", "AUTH_http_addr", "AUTH_JWT_ALGORITHM ", "AUTH_HTTP_ADDR_"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(environ(name + "=hunter2"))
+			require.Equal(t, []string{name + ": there is no such setting; .env.example lists them"}, lines(err))
+		})
+	}
+	t.Run("AllAreNamed", func(t *testing.T) {
+		t.Parallel()
+		_, err := Load(environ("AUTH_A=1", "AUTH_B=2"))
+		require.Len(t, lines(err), 2)
+		require.ErrorContains(t, err, "AUTH_A: ")
+		require.ErrorContains(t, err, "AUTH_B: ")
+	})
+	t.Run("OthersAreNotOurs", func(t *testing.T) {
+		t.Parallel()
+		load(t, "AUTHOR=x", "auth_env=x", "MY_AUTH_ENV=x", "AUTHX_Y=1", "DATABASE_URLS=x", "=C:=x", "")
+	})
+}
+
+func TestConfig_Reserved(t *testing.T) {
+	t.Parallel()
+	all := []string{"AUTH_DEV_DIR=/tmp/x"}
+	for _, name := range Reserved {
+		all = append(all, name+"=x")
+	}
+	require.Empty(t, diff(defaults(), load(t, all...)))
+	require.Equal(t, Reserved, ReservedIn(all), "all of them, sorted")
+
+	require.Equal(t, []string{"AUTH_SMTP_HOST", "AUTH_SMTP_PORT"}, ReservedIn(environ("AUTH_SMTP_PORT=25", "AUTH_SMTP_FROM=", "AUTH_SMTP_HOST=mail")))
+	require.Empty(t, ReservedIn(environ()))
+	for _, name := range names() {
+		require.NotContains(t, Reserved, name)
+	}
+}
+
+// Two services in one process, as in tests, each get their own settings.
+func TestConfig_Load_Concurrently(t *testing.T) {
+	t.Parallel()
+	const n = 50
+	got, errs := make([]Config, n), make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			if i%2 == 0 {
+				got[i], errs[i] = Load(environ("AUTH_JWT_AUDIENCE=even", "AUTH_CREDITS_SCALE=0"))
+			} else {
+				got[i], errs[i] = Load(environ("AUTH_PUBLIC_URL=https://odd.example.com"))
+			}
+		})
+	}
+	wg.Wait()
+	even, odd := defaults(), defaults()
+	even.JWT.Audience, even.CreditsScale = "even", 0
+	odd.PublicURL, odd.JWT.Issuer = "https://odd.example.com", "https://odd.example.com"
+	for i := range n {
+		require.NoError(t, errs[i])
+		require.Empty(t, diff([]Config{even, odd}[i%2], got[i]))
+	}
+}
+
+func TestConfig_WithPublicURL(t *testing.T) {
+	t.Parallel()
+	c := load(t).WithPublicURL("http://127.0.0.1:1234")
+	require.Equal(t, "http://127.0.0.1:1234", c.PublicURL)
+	require.Equal(t, "http://127.0.0.1:1234", c.JWT.Issuer, "it followed the old one")
+
+	c = load(t, "AUTH_JWT_ISSUER=https://issuer.example.com").WithPublicURL("http://127.0.0.1:1234")
+	require.Equal(t, "https://issuer.example.com", c.JWT.Issuer)
+}

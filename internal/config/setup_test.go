@@ -1,0 +1,47 @@
+package config
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	goodURL = "postgres://authservice:x@db.example.com:5432/authservice"
+	goodKey = "kUZc9ZxXbr1yVkD3e0aF8wqLmT5oJ2hSg7NiRvPpE4Q=" // 32 random bytes
+)
+
+// environ is what is required, and entries.
+func environ(entries ...string) []string {
+	return append([]string{"PATH=/bin", "DATABASE_URL=" + goodURL, "AUTH_ENCRYPTION_KEY=" + goodKey}, entries...)
+}
+
+// load loads what must be good.
+func load(t *testing.T, entries ...string) Config {
+	t.Helper()
+	c, err := Load(environ(entries...))
+	require.NoError(t, err)
+	return c
+}
+
+// lines are the single complaints of an error.
+func lines(err error) []string {
+	if err == nil {
+		return nil
+	}
+	return strings.Split(err.Error(), "\n")
+}
+
+func diff(want, got Config) string {
+	return cmp.Diff(want, got, cmp.Comparer(func(a, b Secret) bool { return a == b }))
+}
+
+func writeFile(t *testing.T, content string) (path string) {
+	t.Helper()
+	path = t.TempDir() + "/secret"
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}

@@ -1,0 +1,239 @@
+package config
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Each entry is wrong in one way; what is said of it is this and no more.
+func TestConfig_Refuses(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ entry, complaint string }{
+		{"AUTH_ENV=prod", "must be one of development, staging, production"},
+		{"AUTH_ENV=Production", "must be one of development, staging, production"},
+		{"DATABASE_URL=postgres://authservice:change-me@db/authservice", "still has the example's password"},
+
+		{"AUTH_PUBLIC_URL=auth.example.com", "must be a URL such as https://auth.example.com"},
+		{"AUTH_PUBLIC_URL=ftp://auth.example.com", "must be a URL such as https://auth.example.com"},
+		{"AUTH_PUBLIC_URL=https://", "must be a URL such as https://auth.example.com"},
+		{"AUTH_PUBLIC_URL=https://auth.example.com?x=1", "must be a URL such as https://auth.example.com"},
+		{"AUTH_PUBLIC_URL=https://auth.example.com#x", "must be a URL such as https://auth.example.com"},
+		{"AUTH_PUBLIC_URL=https://auth.example.com:x", "must be a URL such as https://auth.example.com"},
+		{"AUTH_PUBLIC_URL=http://auth.example.com", "must be https in production"},
+		{"AUTH_PUBLIC_URL=http://localhost.example.com", "must be https in production"},
+
+		{"AUTH_BCRYPT_COST=19", "must be from 4 to 18"},
+		{"AUTH_BCRYPT_COST=9", "must be at least 10 in production"},
+		{"AUTH_BCRYPT_COST=twelve", "is not a valid int"},
+
+		{"AUTH_ACCESS_TOKEN_TTL=999ms", "must be from 1s to 24h"},
+		{"AUTH_ACCESS_TOKEN_TTL=25h", "must be from 1s to 24h"},
+		{"AUTH_ACCESS_TOKEN_TTL=15", "is not a valid time.Duration"},
+		{"AUTH_REFRESH_TOKEN_TTL=15m", "must be longer than AUTH_ACCESS_TOKEN_TTL"},
+		{"AUTH_REFRESH_GRACE=-1s", "must be from 0s to 1h"},
+		{"AUTH_REFRESH_GRACE=61m", "must be from 0s to 1h"},
+		{"AUTH_SESSION_TTL=719h", "must be at least AUTH_REFRESH_TOKEN_TTL"},
+
+		{"AUTH_JWT_ALGORITHM=none", "must be one of EdDSA, ES256, RS256, HS256"},
+		{"AUTH_JWT_ALGORITHM=eddsa", "must be one of EdDSA, ES256, RS256, HS256"},
+		{"AUTH_CREDITS_SCALE=10", "must be from 0 to 9"},
+		{"AUTH_CREDITS_SCALE=-1", "must be from 0 to 9"},
+		{"AUTH_LOG_FORMAT=xml", "must be one of text, json"},
+		{"AUTH_LOG_LEVEL=INFO", "must be one of debug, info, warn, error"},
+
+		{"AUTH_HTTP_ADDR=8080", "must be an address such as 127.0.0.1:8080"},
+		{"AUTH_OPS_ADDR=::1:9090", "must be an address such as 127.0.0.1:8080"},
+		{"AUTH_HTTP_READ_HEADER_TIMEOUT=0s", "must be longer than nothing"},
+		{"AUTH_HTTP_READ_TIMEOUT=0s", "must be longer than nothing"},
+		{"AUTH_HTTP_IDLE_TIMEOUT=-1s", "must be longer than nothing"},
+		{"AUTH_HTTP_SHUTDOWN_TIMEOUT=0s", "must be longer than nothing"},
+		{"AUTH_HTTP_WRITE_TIMEOUT=10s", "must be longer than AUTH_HTTP_REQUEST_TIMEOUT"},
+
+		{"AUTH_DATABASE_MAX_CONNS=99999999999", "is not a valid int32"},
+		{"AUTH_DATABASE_MIN_CONNS=-1", "must be from 0 to AUTH_DATABASE_MAX_CONNS"},
+		{"AUTH_DATABASE_MIN_CONNS=17", "must be from 0 to AUTH_DATABASE_MAX_CONNS"},
+		{"AUTH_DATABASE_MAX_CONN_LIFETIME=0s", "must be longer than nothing"},
+		{"AUTH_DATABASE_MAX_CONN_IDLE_TIME=0s", "must be longer than nothing"},
+		{"AUTH_DATABASE_CONNECT_TIMEOUT=0s", "must be longer than nothing"},
+		{"AUTH_DATABASE_STATEMENT_TIMEOUT=10s", "must be shorter than AUTH_HTTP_REQUEST_TIMEOUT"},
+		{"AUTH_DATABASE_LOCK_TIMEOUT=8s", "must be shorter than AUTH_DATABASE_STATEMENT_TIMEOUT"},
+		{"AUTH_DATABASE_LOCK_TIMEOUT=0s", "must be shorter than AUTH_DATABASE_STATEMENT_TIMEOUT"},
+		{"AUTH_DATABASE_MIGRATE=maybe", "is not a valid bool"},
+	} {
+		t.Run(test.entry, func(t *testing.T) {
+			t.Parallel()
+			name, _, _ := strings.Cut(test.entry, "=")
+			_, err := Load(environ(test.entry))
+			require.Equal(t, []string{name + ": " + test.complaint}, lines(err))
+		})
+	}
+}
+
+func TestConfig_Accepts(t *testing.T) {
+	t.Parallel()
+	for _, entries := range [][]string{
+		{"AUTH_PUBLIC_URL=http://127.0.0.1:8080"},
+		{"AUTH_PUBLIC_URL=http://[::1]:8080"},
+		{"AUTH_PUBLIC_URL=https://example.com/auth/"},
+		{"AUTH_PUBLIC_URL=http://auth.example.com", "AUTH_ENV=staging"},
+		{"AUTH_BCRYPT_COST=4", "AUTH_ENV=development"},
+		{"AUTH_BCRYPT_COST=10"},
+		{"AUTH_BCRYPT_COST=18"},
+		{"AUTH_REFRESH_GRACE=0s"},
+		{"AUTH_ACCESS_TOKEN_TTL=24h"},
+		{"AUTH_SESSION_TTL=720h"},
+		{"AUTH_CREDITS_SCALE=9"},
+		{"AUTH_HTTP_ADDR=127.0.0.1:0"},
+		{"AUTH_DATABASE_MIN_CONNS=0", "AUTH_DATABASE_MAX_CONNS=1"},
+	} {
+		t.Run(strings.Join(entries, " "), func(t *testing.T) {
+			t.Parallel()
+			load(t, entries...)
+		})
+	}
+}
+
+func TestConfig_ReportsAllAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := Load([]string{"AUTH_ENV=x", "AUTH_BCRYPT_COST=1", "AUTH_LOG_LEVEL=x", "AUTH_HTTP_ADDR=x", "AUTH_OPS_ADDR=x"})
+	require.Len(t, lines(err), 7)
+	for _, name := range []string{"DATABASE_URL", "AUTH_ENCRYPTION_KEY", "AUTH_ENV", "AUTH_BCRYPT_COST", "AUTH_LOG_LEVEL", "AUTH_HTTP_ADDR", "AUTH_OPS_ADDR"} {
+		require.Contains(t, err.Error(), name+": ")
+	}
+}
+
+// An error names the variable, never what it holds.
+func TestConfig_ErrorsHideValues(t *testing.T) {
+	t.Parallel()
+	// Settings in which a word is as good as anything else.
+	free := append([]string{"DATABASE_URL", "AUTH_JWT_ISSUER", "AUTH_JWT_AUDIENCE", "AUTH_DEV_DIR"}, Reserved...)
+	all := slices.Concat([]string{"DATABASE_URL", "AUTH_TYPO"}, names(), Reserved, devOnly)
+
+	for form, value := range map[string]string{
+		"Word":     "hunter2",
+		"Number":   "-777777777",
+		"Duration": "-777777777s",
+		"URL":      "postgres://authservice:change-me@hunter2/777777777",
+		"File":     "file:/nowhere/hunter2/777777777",
+	} {
+		t.Run(form, func(t *testing.T) {
+			t.Parallel()
+			var accepted []string
+			for _, name := range all {
+				_, err := Load(environ(name + "=" + value))
+				if err == nil {
+					accepted = append(accepted, name)
+					continue
+				}
+				require.ErrorContains(t, err, name+": ")
+				requireHidden(t, err)
+			}
+			if form == "Word" {
+				require.ElementsMatch(t, free, accepted)
+			}
+			// And all together, as far as they are reported.
+			var everything []string
+			for _, name := range all {
+				everything = append(everything, name+"="+value)
+			}
+			_, err := Load(everything)
+			require.Error(t, err)
+			requireHidden(t, err)
+		})
+	}
+}
+
+func requireHidden(t *testing.T, err error) {
+	t.Helper()
+	for _, part := range []string{"hunter2", "777777777", "nowhere"} {
+		require.NotContains(t, err.Error(), part)
+	}
+}
+
+func TestConfig_EncryptionKey(t *testing.T) {
+	t.Parallel()
+	key, err := base64.StdEncoding.DecodeString(goodKey)
+	require.NoError(t, err)
+
+	for name, text := range map[string]string{
+		"Base64":       base64.StdEncoding.EncodeToString(key),
+		"Base64Raw":    base64.RawStdEncoding.EncodeToString(key),
+		"Base64URL":    base64.URLEncoding.EncodeToString(key),
+		"Base64RawURL": base64.RawURLEncoding.EncodeToString(key),
+		"Hex":          hex.EncodeToString(key),
+		"HexUpper":     strings.ToUpper(hex.EncodeToString(key)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := load(t, "AUTH_ENCRYPTION_KEY="+text)
+			require.Equal(t, key, c.EncryptionKeyBytes())
+		})
+	}
+
+	ascending := make([]byte, 32)
+	for i := range ascending {
+		ascending[i] = byte(i)
+	}
+	const malformed, regular = "must be 32 random bytes", "is too regular to be random"
+	for name, test := range map[string]struct{ text, complaint string }{
+		"Word":      {"hunter2", malformed},
+		"Example":   {exampleSecret, malformed},
+		"Short":     {base64.StdEncoding.EncodeToString(key[:31]), malformed},
+		"Long":      {base64.StdEncoding.EncodeToString(append(bytes.Clone(key), 7)), malformed},
+		"ShortHex":  {hex.EncodeToString(key)[2:], malformed},
+		"OddHex":    {hex.EncodeToString(key)[1:], malformed},
+		"32Letters": {"abcdefghijklmnopqrstuvwxyz012345", malformed},
+		"Zeros":     {base64.StdEncoding.EncodeToString(make([]byte, 32)), regular},
+		"OneByte":   {strings.Repeat("ab", 32), regular},
+		"FourBytes": {strings.Repeat("deadbeef", 8), regular},
+		"Ascending": {hex.EncodeToString(ascending), regular},
+		"Digits":    {strings.Repeat("01234567", 8), regular},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(environ("AUTH_ENCRYPTION_KEY=" + test.text))
+			require.Len(t, lines(err), 1)
+			require.ErrorContains(t, err, "AUTH_ENCRYPTION_KEY: "+test.complaint)
+			require.NotContains(t, err.Error(), test.text)
+		})
+	}
+}
+
+func TestConfig_PasswordPepper(t *testing.T) {
+	t.Parallel()
+	for name, pepper := range map[string]string{
+		"Short":   "k3Zq8vRt1Yw6Xn0Bs5Cd9Ef2Gh7Jm4L",
+		"Word":    "hunter2",
+		"Example": "k3Zq8vRt1Yw6Xn0Bs5" + exampleSecret + "Cd9Ef2Gh7Jm4L",
+		"Regular": strings.Repeat("x", 64),
+		"Pattern": strings.Repeat("abcd", 16),
+		"Spaces":  strings.Repeat(" ", 32),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(environ("AUTH_PASSWORD_PEPPER=" + pepper))
+			require.Equal(t, []string{"AUTH_PASSWORD_PEPPER: must be a random secret of at least 32 characters"}, lines(err))
+		})
+	}
+}
+
+// What is really random is never called regular.
+func TestConfig_RandomIsVaried(t *testing.T) {
+	t.Parallel()
+	source := rand.New(rand.NewPCG(1, 2)) // the same in every run
+	for range 2_000 {
+		key := make([]byte, 32)
+		for i := range key {
+			key[i] = byte(source.Uint32())
+		}
+		require.True(t, varied(key), "%x", key)
+		require.True(t, varied([]byte(hex.EncodeToString(key))), "%x in hexadecimal", key)
+	}
+}
