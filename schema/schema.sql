@@ -90,6 +90,12 @@ CREATE TABLE public.credit_transactions (
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT credit_transactions_actor_known CHECK (((actor_type = ANY (ARRAY['user'::text, 'api_key'::text, 'system'::text])) AND ((actor_type = 'system'::text) = (actor_id IS NULL)))),
     CONSTRAINT credit_transactions_amount_not_zero CHECK ((amount <> 0)),
+    CONSTRAINT credit_transactions_amount_sign CHECK (
+CASE
+    WHEN (type = ANY (ARRAY['grant'::text, 'transfer_in'::text])) THEN (amount > 0)
+    WHEN (type = ANY (ARRAY['debit'::text, 'capture'::text, 'transfer_out'::text, 'expiry'::text, 'revocation'::text])) THEN (amount < 0)
+    ELSE true
+END),
     CONSTRAINT credit_transactions_balance_after_range CHECK (((balance_after >= 0) AND (balance_after <= '9007199254740991'::bigint))),
     CONSTRAINT credit_transactions_hash_length CHECK (((octet_length(hash) = 32) AND (octet_length(note_digest) = 32))),
     CONSTRAINT credit_transactions_sequence_positive CHECK ((sequence > 0)),
@@ -208,9 +214,9 @@ ALTER TABLE ONLY public.users
 
 CREATE INDEX api_keys_created_by_idx ON public.api_keys USING btree (created_by);
 
-CREATE INDEX credit_grants_burn_idx ON public.credit_grants USING btree (user_id, priority, expires_at, id) WHERE open;
+CREATE INDEX credit_grants_burn_idx ON public.credit_grants USING btree (user_id, priority, expires_at, sequence) WHERE open;
 
-CREATE INDEX credit_grants_expiry_idx ON public.credit_grants USING btree (user_id, expires_at, id) WHERE (open AND (expires_at IS NOT NULL));
+CREATE INDEX credit_grants_expiry_idx ON public.credit_grants USING btree (user_id, expires_at, sequence) WHERE (open AND (expires_at IS NOT NULL));
 
 CREATE UNIQUE INDEX credit_transactions_id_key ON public.credit_transactions USING btree (id);
 
@@ -225,6 +231,8 @@ CREATE INDEX sessions_user_id_idx ON public.sessions USING btree (user_id, id);
 CREATE UNIQUE INDEX signing_keys_active_key ON public.signing_keys USING btree (algorithm) WHERE (state = 'active'::text);
 
 CREATE TRIGGER credit_transactions_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.credit_transactions FOR EACH STATEMENT EXECUTE FUNCTION public.credit_history_is_immutable();
+
+CREATE TRIGGER idempotency_keys_immutable BEFORE DELETE OR UPDATE ON public.idempotency_keys FOR EACH ROW WHEN ((old.sequence IS NOT NULL)) EXECUTE FUNCTION public.credit_history_is_immutable();
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;

@@ -214,7 +214,7 @@ func TestCredits_Pages(t *testing.T) {
 	}
 	require.Equal(t, []int64{5, 4, 3, 2, 1}, sequences)
 
-	for _, bad := range []string{"x", "!!!!", "AAAAAAAAAAA", "__________8", strings.Repeat("A", 200)} {
+	for _, bad := range []string{"x", "!!!!", "AAAAAAAAAAA", "dP__________", "dAAAAAAAAAAA", strings.Repeat("A", 200)} {
 		for _, path := range []string{"/v1/me/credits/transactions", "/v1/users/" + user.id().String() + "/credits/grants", "/v1/users/" + user.id().String() + "/credits/transactions", "/v1/api-keys"} {
 			caller := admin
 			response, body := caller.send(t, http.MethodGet, path+"?cursor="+bad, "")

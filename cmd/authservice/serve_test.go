@@ -145,7 +145,7 @@ func TestServe_FinishesRequests(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool {
 		var waiting int
-		err := s.db.Pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')").Scan(&waiting)
+		err := s.db.Pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting)
 		return err == nil && waiting > 0
 	}, 10*time.Second, 10*time.Millisecond)
 

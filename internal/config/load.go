@@ -2,7 +2,7 @@ package config
 
 import (
 	"errors"
-	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -30,50 +30,60 @@ var devOnly = []string{"AUTH_DEV_DIR"}
 // os.Environ. The error names every variable that is wrong.
 func Load(environ []string) (Config, error) {
 	var c Config
-	var err error
+	var p problems
 	withEnviron(environ, func() {
-		err = errors.Join(read(&c), unknown())
+		var database struct {
+			Database struct{ URL Secret }
+		}
+		process(&p, "", &database)
+		process(&p, prefix, &c)
+		checkNames(&p)
+		c.DatabaseURL = database.Database.URL
 	})
-	if err != nil {
+	c.derive()
+	c.validate(&p)
+	if err := p.err(); err != nil {
 		return Config{}, err
 	}
-	c.derive()
-	return c, c.validate()
+	return c, nil
 }
 
-// read fills c from the process environment.
-func read(c *Config) error {
-	var database struct {
-		Database struct{ URL Secret }
+// process fills spec from the process environment. The library stops at the
+// first value that it cannot read; here it is told to go on without that value,
+// so that all are reported.
+func process(p *problems, prefix string, spec any) {
+	for err := envconfig.Process(prefix, spec); err != nil; err = envconfig.Process(prefix, spec) {
+		var parse *envconfig.ParseError
+		if !errors.As(err, &parse) {
+			panic(err) // spec is not what the library takes
+		}
+		p.add(parse.KeyName, complaint(parse))
+		_ = os.Unsetenv(parse.KeyName)
 	}
-	if err := process("", &database); err != nil {
-		return err
-	}
-	c.DatabaseURL = database.Database.URL
-	return process(prefix, c)
 }
 
-func process(prefix string, spec any) error {
-	err := envconfig.Process(prefix, spec)
-	var parse *envconfig.ParseError
-	if errors.As(err, &parse) {
-		// The library's own message repeats the value.
-		return fmt.Errorf("%s: is not a valid %s", parse.KeyName, strings.TrimPrefix(parse.TypeName, "config."))
+// complaint says what is expected; the library's own message repeats the value.
+func complaint(e *envconfig.ParseError) string {
+	switch {
+	case errors.Is(e.Err, errUnreadable):
+		return errUnreadable.Error()
+	case e.TypeName == "time.Duration":
+		return "must be a duration such as 90s, 15m or 720h"
+	case e.TypeName == "bool":
+		return "must be true or false"
 	}
-	return err
+	return "must be a whole number"
 }
 
-// unknown finds misspelt settings, which would otherwise be defaults in silence.
-func unknown() error {
+// checkNames finds misspelt settings, which would otherwise be defaults in silence.
+func checkNames(p *problems) {
 	known := slices.Concat(names(), Reserved, devOnly)
-	var errs []error
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, prefix+"_") && !slices.Contains(known, name) {
-			errs = append(errs, fmt.Errorf("%s: there is no such setting; .env.example lists them", name))
+			p.add(name, "there is no such setting; .env.example lists them")
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // names lists the settings below the prefix.
@@ -110,35 +120,39 @@ var environMu sync.Mutex
 func withEnviron(environ []string, f func()) {
 	environMu.Lock()
 	defer environMu.Unlock()
-	before := settings(os.Environ())
-	replaceEnviron(before, settings(environ))
-	defer replaceEnviron(settings(environ), before)
+	before := ours(os.Environ())
+	setOurs(settings(environ))
+	defer setOurs(before)
 	f()
 }
 
-func replaceEnviron(from, to map[string]string) {
-	for name := range from {
+// setOurs makes settings the only ones of ours in the process environment.
+func setOurs(settings map[string]string) {
+	for name := range ours(os.Environ()) {
 		_ = os.Unsetenv(name)
 	}
-	for name, value := range to {
+	for name, value := range settings {
 		_ = os.Setenv(name, value) // fails only for names that no environment holds
 	}
 }
 
-// settings picks ours; of an entry that stands twice the last counts. An empty
-// value is none, as compose files and CI systems write it.
-func settings(environ []string) map[string]string {
+// ours picks our variables; of an entry that stands twice the last counts.
+func ours(environ []string) map[string]string {
 	found := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		switch {
-		case name != "DATABASE_URL" && !strings.HasPrefix(name, prefix+"_"):
-		case value == "":
-			delete(found, name)
-		default:
+		if name == "DATABASE_URL" || strings.HasPrefix(name, prefix+"_") {
 			found[name] = value
 		}
 	}
+	return found
+}
+
+// settings are ours that have a value: an empty one is none, as compose files
+// and CI systems write it.
+func settings(environ []string) map[string]string {
+	found := ours(environ)
+	maps.DeleteFunc(found, func(_, value string) bool { return value == "" })
 	return found
 }
 

@@ -36,7 +36,7 @@ func lines(err error) []string {
 }
 
 func diff(want, got Config) string {
-	return cmp.Diff(want, got, cmp.Comparer(func(a, b Secret) bool { return a == b }))
+	return cmp.Diff(want, got)
 }
 
 func writeFile(t *testing.T, content string) (path string) {

@@ -3,11 +3,10 @@ package config
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,14 +15,9 @@ import (
 // does not start with it.
 const exampleSecret = "change-me"
 
-// validate reports everything that is wrong.
-func (c *Config) validate() error {
-	var errs []error
-	must := func(ok bool, name, complaint string) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("%s: %s", name, complaint))
-		}
-	}
+// validate adds everything that is wrong.
+func (c *Config) validate(p *problems) {
+	must := p.must
 	oneOf := func(value, name string, allowed ...string) {
 		must(slices.Contains(allowed, value), name, "must be one of "+strings.Join(allowed, ", "))
 	}
@@ -34,17 +28,17 @@ func (c *Config) validate() error {
 	must(!strings.Contains(c.DatabaseURL.Reveal(), ":"+exampleSecret+"@"), "DATABASE_URL", "still has the example's password")
 
 	public, err := url.Parse(c.PublicURL)
-	isURL := err == nil && (public.Scheme == "http" || public.Scheme == "https") && public.Host != "" && public.RawQuery == "" && public.Fragment == ""
+	isURL := err == nil && (public.Scheme == "http" || public.Scheme == "https") && public.Host != "" && public.User == nil && public.RawQuery == "" && public.Fragment == ""
 	must(isURL, "AUTH_PUBLIC_URL", "must be a URL such as https://auth.example.com")
 	must(!isURL || c.Env != Production || public.Scheme == "https" || loopback(public.Hostname()), "AUTH_PUBLIC_URL", "must be https in production")
 
-	c.checkSecrets(must)
+	c.checkSecrets(p)
 	must(c.BcryptCost >= 4 && c.BcryptCost <= 18, "AUTH_BCRYPT_COST", "must be from 4 to 18")
 	must(c.BcryptCost >= 10 || c.Env != Production, "AUTH_BCRYPT_COST", "must be at least 10 in production")
 
 	must(c.AccessTokenTTL >= time.Second && c.AccessTokenTTL <= 24*time.Hour, "AUTH_ACCESS_TOKEN_TTL", "must be from 1s to 24h")
 	must(c.RefreshTokenTTL > c.AccessTokenTTL, "AUTH_REFRESH_TOKEN_TTL", "must be longer than AUTH_ACCESS_TOKEN_TTL")
-	must(c.RefreshGrace >= 0 && c.RefreshGrace <= time.Hour, "AUTH_REFRESH_GRACE", "must be from 0s to 1h")
+	must(c.RefreshGrace >= 0 && c.RefreshGrace <= time.Hour && c.RefreshGrace < c.RefreshTokenTTL, "AUTH_REFRESH_GRACE", "must be from 0s to 1h, and shorter than AUTH_REFRESH_TOKEN_TTL")
 	must(c.SessionTTL >= c.RefreshTokenTTL, "AUTH_SESSION_TTL", "must be at least AUTH_REFRESH_TOKEN_TTL")
 	oneOf(c.JWT.Algorithm, "AUTH_JWT_ALGORITHM", "EdDSA", "ES256", "RS256", "HS256")
 	must(c.JWT.Audience != "", "AUTH_JWT_AUDIENCE", "must not be empty")
@@ -54,8 +48,9 @@ func (c *Config) validate() error {
 	oneOf(c.Log.Level, "AUTH_LOG_LEVEL", "debug", "info", "warn", "error")
 
 	for name, address := range map[string]string{"AUTH_HTTP_ADDR": c.HTTP.Addr, "AUTH_OPS_ADDR": c.Ops.Addr} {
-		_, _, err := net.SplitHostPort(address)
-		must(err == nil, name, "must be an address such as 127.0.0.1:8080")
+		_, port, err := net.SplitHostPort(address)
+		_, portErr := strconv.ParseUint(port, 10, 16)
+		must(err == nil && portErr == nil, name, "must be an address such as 127.0.0.1:8080")
 	}
 	positive(c.HTTP.ReadHeaderTimeout, "AUTH_HTTP_READ_HEADER_TIMEOUT")
 	positive(c.HTTP.ReadTimeout, "AUTH_HTTP_READ_TIMEOUT")
@@ -73,21 +68,20 @@ func (c *Config) validate() error {
 	positive(d.ConnectTimeout, "AUTH_DATABASE_CONNECT_TIMEOUT")
 	must(d.StatementTimeout > 0 && d.StatementTimeout < c.HTTP.RequestTimeout, "AUTH_DATABASE_STATEMENT_TIMEOUT", "must be shorter than AUTH_HTTP_REQUEST_TIMEOUT")
 	must(d.LockTimeout > 0 && d.LockTimeout < d.StatementTimeout, "AUTH_DATABASE_LOCK_TIMEOUT", "must be shorter than AUTH_DATABASE_STATEMENT_TIMEOUT")
-	return errors.Join(errs...)
 }
 
-func (c *Config) checkSecrets(must func(ok bool, name, complaint string)) {
+func (c *Config) checkSecrets(p *problems) {
 	const howTo = "32 random bytes in base64 or hexadecimal: openssl rand -base64 32"
 	if !c.EncryptionKey.IsSet() {
-		must(false, "AUTH_ENCRYPTION_KEY", "is required: "+howTo)
+		p.must(false, "AUTH_ENCRYPTION_KEY", "is required: "+howTo)
 	} else {
 		key, ok := decodeKey(c.EncryptionKey.Reveal())
-		must(ok, "AUTH_ENCRYPTION_KEY", "must be "+howTo)
-		must(!ok || varied(key), "AUTH_ENCRYPTION_KEY", "is too regular to be random; it must be "+howTo)
+		p.must(ok, "AUTH_ENCRYPTION_KEY", "must be "+howTo)
+		p.must(!ok || varied(key), "AUTH_ENCRYPTION_KEY", "is too regular to be random; it must be "+howTo)
 	}
 	if c.PasswordPepper.IsSet() {
 		pepper := c.PasswordPepper.Reveal()
-		must(len(pepper) >= 32 && varied([]byte(pepper)) && !strings.Contains(pepper, exampleSecret),
+		p.must(len(pepper) >= 32 && varied([]byte(pepper)) && !strings.Contains(pepper, exampleSecret),
 			"AUTH_PASSWORD_PEPPER", "must be a random secret of at least 32 characters")
 	}
 }
@@ -110,9 +104,9 @@ func decodeKey(text string) ([]byte, bool) {
 	return nil, false
 }
 
-// varied tells random bytes from typed ones: of 32 random bytes, fewer than 16
-// different ones are as good as impossible. In 32 or more random hexadecimal
-// digits there are at least 10.
+// varied tells random bytes, or their hexadecimal digits, from typed ones: of 32
+// of either, fewer than 9 different ones, or fewer than 9 different steps from
+// one to the next, are as good as impossible.
 func varied(b []byte) bool {
 	different := map[byte]bool{}
 	for _, c := range b {

@@ -31,14 +31,14 @@ func TestConfig_Refuses(t *testing.T) {
 
 		{"AUTH_BCRYPT_COST=19", "must be from 4 to 18"},
 		{"AUTH_BCRYPT_COST=9", "must be at least 10 in production"},
-		{"AUTH_BCRYPT_COST=twelve", "is not a valid int"},
+		{"AUTH_BCRYPT_COST=twelve", "must be a whole number"},
 
 		{"AUTH_ACCESS_TOKEN_TTL=999ms", "must be from 1s to 24h"},
 		{"AUTH_ACCESS_TOKEN_TTL=25h", "must be from 1s to 24h"},
-		{"AUTH_ACCESS_TOKEN_TTL=15", "is not a valid time.Duration"},
+		{"AUTH_ACCESS_TOKEN_TTL=15", "must be a duration such as 90s, 15m or 720h"},
 		{"AUTH_REFRESH_TOKEN_TTL=15m", "must be longer than AUTH_ACCESS_TOKEN_TTL"},
-		{"AUTH_REFRESH_GRACE=-1s", "must be from 0s to 1h"},
-		{"AUTH_REFRESH_GRACE=61m", "must be from 0s to 1h"},
+		{"AUTH_REFRESH_GRACE=-1s", "must be from 0s to 1h, and shorter than AUTH_REFRESH_TOKEN_TTL"},
+		{"AUTH_REFRESH_GRACE=61m", "must be from 0s to 1h, and shorter than AUTH_REFRESH_TOKEN_TTL"},
 		{"AUTH_SESSION_TTL=719h", "must be at least AUTH_REFRESH_TOKEN_TTL"},
 
 		{"AUTH_JWT_ALGORITHM=none", "must be one of EdDSA, ES256, RS256, HS256"},
@@ -56,7 +56,7 @@ func TestConfig_Refuses(t *testing.T) {
 		{"AUTH_HTTP_SHUTDOWN_TIMEOUT=0s", "must be longer than nothing"},
 		{"AUTH_HTTP_WRITE_TIMEOUT=10s", "must be longer than AUTH_HTTP_REQUEST_TIMEOUT"},
 
-		{"AUTH_DATABASE_MAX_CONNS=99999999999", "is not a valid int32"},
+		{"AUTH_DATABASE_MAX_CONNS=99999999999", "must be a whole number"},
 		{"AUTH_DATABASE_MIN_CONNS=-1", "must be from 0 to AUTH_DATABASE_MAX_CONNS"},
 		{"AUTH_DATABASE_MIN_CONNS=17", "must be from 0 to AUTH_DATABASE_MAX_CONNS"},
 		{"AUTH_DATABASE_MAX_CONN_LIFETIME=0s", "must be longer than nothing"},
@@ -65,7 +65,7 @@ func TestConfig_Refuses(t *testing.T) {
 		{"AUTH_DATABASE_STATEMENT_TIMEOUT=10s", "must be shorter than AUTH_HTTP_REQUEST_TIMEOUT"},
 		{"AUTH_DATABASE_LOCK_TIMEOUT=8s", "must be shorter than AUTH_DATABASE_STATEMENT_TIMEOUT"},
 		{"AUTH_DATABASE_LOCK_TIMEOUT=0s", "must be shorter than AUTH_DATABASE_STATEMENT_TIMEOUT"},
-		{"AUTH_DATABASE_MIGRATE=maybe", "is not a valid bool"},
+		{"AUTH_DATABASE_MIGRATE=maybe", "must be true or false"},
 	} {
 		t.Run(test.entry, func(t *testing.T) {
 			t.Parallel()

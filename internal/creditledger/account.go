@@ -17,7 +17,11 @@ type account struct {
 	held     int64
 	sequence int64
 	head     [32]byte
-	updated  time.Time
+	updated  time.Time // of the newest transaction
+	// now is when the posting takes place, which is the time of its next
+	// transaction. Whether a lot has expired is decided by it and nothing else,
+	// so that no transaction spends what had expired by its own time.
+	now time.Time
 
 	posted  []*Transaction // to be inserted, in this order
 	changed []*lot         // to be updated or inserted
@@ -42,8 +46,16 @@ func (l *lot) free() int64 { return l.remaining - l.held }
 // available is what can be spent.
 func (a *account) available() int64 { return a.balance - a.held }
 
+// begin sets the time, which goes on strictly from transaction to transaction
+// even when the clocks of replicas disagree or go back.
+func (a *account) begin(clock time.Time) {
+	if a.now = clock; !clock.After(a.updated) {
+		a.now = a.updated.Add(time.Microsecond)
+	}
+}
+
 // expire takes out a lot that is due, but for what holds pin.
-func (a *account) expire(l *lot, at time.Time) {
+func (a *account) expire(l *lot) {
 	amount := l.free()
 	l.remaining -= amount
 	l.expired += amount
@@ -52,16 +64,19 @@ func (a *account) expire(l *lot, at time.Time) {
 		Type: TypeExpiry, Amount: -amount, GrantID: &l.id,
 		Burned: []Burn{{GrantID: l.id, Amount: amount}},
 		Actor:  Actor{Type: ActorSystem},
-	}, at)
+	})
 }
 
 // grant adds a lot.
-func (a *account) grant(t *Transaction, l *lot, at time.Time) error {
+func (a *account) grant(t *Transaction, l *lot) error {
+	if l.expiresAt != nil && !l.expiresAt.After(a.now) {
+		return ErrExpiryInThePast
+	}
 	if l.amount > MaxBalance-a.balance {
 		return ErrBalanceLimitExceeded
 	}
 	t.Type, t.Amount, t.GrantID, t.grant = TypeGrant, l.amount, &l.id, l
-	a.append(t, at)
+	a.append(t)
 	l.remaining, l.sequence, l.isNew = l.amount, t.Sequence, true
 	a.changed = append(a.changed, l)
 	return nil
@@ -83,7 +98,7 @@ func (a *account) affordable(amount int64, partial bool) (int64, error) {
 }
 
 // debit burns amount from lots, which are in burning order and hold that much.
-func (a *account) debit(t *Transaction, amount int64, lots []*lot, at time.Time) {
+func (a *account) debit(t *Transaction, amount int64, lots []*lot) {
 	t.Type, t.Amount = TypeDebit, -amount
 	for _, l := range lots {
 		take := min(amount, l.free())
@@ -98,23 +113,23 @@ func (a *account) debit(t *Transaction, amount int64, lots []*lot, at time.Time)
 			break
 		}
 	}
-	a.append(t, at)
+	a.append(t)
 }
 
 // append gives t its place in the account: number, balance, time and hash.
-func (a *account) append(t *Transaction, at time.Time) {
+func (a *account) append(t *Transaction) {
 	t.UserID = a.userID
 	t.ID = uuid.Must(uuid.NewV7())
 	a.sequence++
 	t.Sequence = a.sequence
 	a.balance += t.Amount
 	t.BalanceAfter = a.balance
-	// Strictly later than the one before, even when clocks disagree or go back.
-	if !at.After(a.updated) {
-		at = a.updated.Add(time.Microsecond)
+	t.CreatedAt, a.updated = a.now, a.now
+	a.begin(a.now)
+	if !t.Note.empty() {
+		t.noteSalt = newSalt()
+		t.noteDigest = digestNote(t.noteSalt, t.Note)
 	}
-	t.CreatedAt, a.updated = at, at
-	t.noteSalt, t.noteDigest = digestNote(t.Note)
 	t.Hash = chainHash(a.head, t)
 	a.head = t.Hash
 	a.posted = append(a.posted, t)

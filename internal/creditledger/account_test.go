@@ -70,14 +70,14 @@ func TestAccount_Debit(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := &account{userID: uuid.New(), balance: 100}
+			a := &account{userID: uuid.New(), balance: 100, now: noon}
 			lots := make([]*lot, len(c.lots))
 			for i := range lots {
 				lots[i] = &c.lots[i]
 				lots[i].id = uuid.New()
 			}
 			x := &Transaction{}
-			a.debit(x, c.amount, lots, noon)
+			a.debit(x, c.amount, lots)
 
 			var left, burned []int64
 			for _, l := range lots {
@@ -114,10 +114,10 @@ func TestAccount_Grant(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := &account{balance: c.balance, sequence: 4}
+			a := &account{balance: c.balance, sequence: 4, now: noon}
 			l := &lot{id: uuid.New(), amount: c.amount}
 			x := &Transaction{}
-			err := a.grant(x, l, noon)
+			err := a.grant(x, l)
 			if !c.ok {
 				require.ErrorIs(t, err, ErrBalanceLimitExceeded)
 				require.Empty(t, a.posted)
@@ -139,9 +139,9 @@ func TestAccount_Grant(t *testing.T) {
 
 func TestAccount_ExpireLeavesWhatIsHeld(t *testing.T) {
 	t.Parallel()
-	a := &account{balance: 30, held: 4}
+	a := &account{balance: 30, held: 4, now: noon}
 	l := &lot{id: uuid.New(), amount: 20, remaining: 10, held: 4}
-	a.expire(l, noon)
+	a.expire(l)
 	require.Equal(t, int64(4), l.remaining)
 	require.Equal(t, int64(6), l.expired)
 	require.Equal(t, int64(24), a.balance)
@@ -157,7 +157,8 @@ func TestAccount_Append(t *testing.T) {
 	times := []time.Time{noon.Add(time.Second), noon.Add(time.Second), noon.Add(-time.Hour), noon.Add(time.Minute)}
 	for i, at := range times {
 		x := &Transaction{Amount: int64(i + 1)}
-		a.append(x, at)
+		a.begin(at)
+		a.append(x)
 		require.Equal(t, a.userID, x.UserID)
 		require.Equal(t, int64(8+i), x.Sequence)
 		require.Equal(t, a.balance, x.BalanceAfter)

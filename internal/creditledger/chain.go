@@ -53,19 +53,20 @@ func chainHash(previous [32]byte, t *Transaction) [32]byte {
 	return sha256.Sum256(e)
 }
 
-// digestNote makes the salt and the digest of a transaction's free text, nil for none.
-func digestNote(n Note) (salt, digest []byte) {
-	if n.empty() {
-		return nil, nil
-	}
-	salt = make([]byte, 16)
+func newSalt() []byte {
+	salt := make([]byte, 16)
 	rand.Read(salt)
+	return salt
+}
+
+// digestNote is what the chain holds of a transaction's free text.
+func digestNote(salt []byte, n Note) []byte {
 	e := make(encoder, 0, 256)
 	e.bytes(salt)
 	e.string(n.Description)
 	e.bytes(n.Metadata)
 	sum := sha256.Sum256(e)
-	return salt, sum[:]
+	return sum[:]
 }
 
 // encoder appends fields in the form that the chain hashes.

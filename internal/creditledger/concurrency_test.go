@@ -77,8 +77,7 @@ func TestLedger_Storm(t *testing.T) {
 	for i := range bundles {
 		bundles[i] = b.fork(t)
 	}
-	// Milliseconds pass between any two postings, and grants expire on whole
-	// milliseconds after the epoch.
+	// Milliseconds pass between any two postings.
 	clocks := [2]*clock{{at: epoch, tick: time.Millisecond}, {at: epoch.Add(-50 * time.Millisecond), tick: time.Millisecond}}
 	replicas := [2]*creditledger.Ledger{creditledger.New(b.db.Pool, clocks[0].Now), creditledger.New(b.db.Pool, clocks[1].Now)}
 
@@ -125,7 +124,7 @@ func randomRequest(rnd *rand.Rand, l *creditledger.Ledger, a *bundle, clock *clo
 	if rnd.IntN(3) == 0 {
 		g := creditledger.GrantParams{UserID: a.userID, Amount: 1 + rnd.Int64N(50), Priority: int16(rnd.IntN(4)), Reference: reference, Note: note}
 		if rnd.IntN(3) > 0 {
-			g.ExpiresAt = ptr(clock.Now().Truncate(time.Millisecond).Add(time.Duration(1+rnd.IntN(300)) * time.Millisecond))
+			g.ExpiresAt = ptr(clock.Now().Add(time.Duration(1+rnd.IntN(300_000)) * time.Microsecond))
 		}
 		return func(t T) (creditledger.Receipt, error) { return l.Grant(t.Context(), r, g) }
 	}

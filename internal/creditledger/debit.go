@@ -15,8 +15,12 @@ type DebitParams struct {
 	Note         Note
 }
 
-// Debit takes credits. Errors: ErrUserNotFound, ErrInsufficientCredits, ErrKeyReused.
+// Debit takes credits. Errors: ErrUserNotFound, ErrInsufficientCredits,
+// ErrAmountOutOfRange, ErrKeyReused.
 func (l *Ledger) Debit(ctx context.Context, r Request, d DebitParams) (Receipt, error) {
+	if !validAmount(d.Amount) {
+		return Receipt{}, ErrAmountOutOfRange
+	}
 	return l.post(ctx, r, d.UserID, func(ctx context.Context, p *posting) (*Transaction, error) {
 		amount, err := p.affordable(d.Amount, d.AllowPartial)
 		if err != nil {
@@ -27,7 +31,7 @@ func (l *Ledger) Debit(ctx context.Context, r Request, d DebitParams) (Receipt, 
 			return nil, err
 		}
 		t := r.begin(d.Reference, d.Note)
-		p.debit(t, amount, lots, p.at)
+		p.debit(t, amount, lots)
 		return t, nil
 	})
 }

@@ -1,6 +1,7 @@
 package creditledger_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/google/uuid"
@@ -121,4 +122,17 @@ func TestLedger_DebitPartly(t *testing.T) {
 		requireShortfall(t, err, 7, 0)
 		require.Len(t, b.history(t), 2)
 	})
+}
+
+// The ledger relies on no caller to check amounts: a negative debit would make credits.
+func TestLedger_AmountOutOfRange(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, amount := range []int64{0, -5, math.MinInt64, creditledger.MaxBalance + 1, math.MaxInt64} {
+		_, err := b.debit(t, amount)
+		require.ErrorIs(t, err, creditledger.ErrAmountOutOfRange)
+		_, err = b.ledger.Grant(t.Context(), b.request(), creditledger.GrantParams{UserID: b.userID, Amount: amount})
+		require.ErrorIs(t, err, creditledger.ErrAmountOutOfRange)
+	}
+	require.Empty(t, b.history(t))
 }

@@ -1,9 +1,6 @@
 package creditledger
 
-import (
-	"crypto/sha256"
-	"time"
-)
+import "time"
 
 // Row is a transaction as the database holds it, beside what stands in other
 // tables and is covered by its hash all the same.
@@ -25,12 +22,5 @@ func ChainHash(previous [32]byte, r Row) [32]byte {
 	return chainHash(previous, &t)
 }
 
-// NoteDigest is the digest of a note whose salt is known; see digestNote.
-func NoteDigest(salt []byte, n Note) []byte {
-	var e encoder
-	e.bytes(salt)
-	e.string(n.Description)
-	e.bytes(n.Metadata)
-	sum := sha256.Sum256(e)
-	return sum[:]
-}
+// NoteDigest is the digest of a note whose salt is known.
+func NoteDigest(salt []byte, n Note) []byte { return digestNote(salt, n) }

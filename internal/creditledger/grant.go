@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/authservice/authservice/internal/apperr"
 )
 
 // DefaultPriority is that of grants which name none.
@@ -22,19 +20,19 @@ type GrantParams struct {
 	Note      Note
 }
 
-// Grant adds credits. Errors: ErrUserNotFound, ErrBalanceLimitExceeded and an
-// expiry in the past, ErrKeyReused.
+// Grant adds credits. Errors: ErrUserNotFound, ErrBalanceLimitExceeded,
+// ErrExpiryInThePast, ErrAmountOutOfRange, ErrKeyReused.
 func (l *Ledger) Grant(ctx context.Context, r Request, g GrantParams) (Receipt, error) {
+	if !validAmount(g.Amount) {
+		return Receipt{}, ErrAmountOutOfRange
+	}
 	return l.post(ctx, r, g.UserID, func(_ context.Context, p *posting) (*Transaction, error) {
 		added := &lot{id: uuid.Must(uuid.NewV7()), amount: g.Amount, priority: g.Priority}
 		if g.ExpiresAt != nil {
 			at := g.ExpiresAt.UTC().Truncate(time.Microsecond)
-			if !at.After(p.at) {
-				return nil, apperr.InvalidField("/expires_at", "must lie in the future")
-			}
 			added.expiresAt = &at
 		}
 		t := r.begin(g.Reference, g.Note)
-		return t, p.grant(t, added, p.at)
+		return t, p.grant(t, added)
 	})
 }

@@ -36,7 +36,7 @@ func TestLedger_Grant(t *testing.T) {
 		requireSame(t, []creditledger.Transaction{got}, b.history(t))
 		require.Empty(t, cmp.Diff([]creditledger.Grant{{
 			ID: *got.GrantID, UserID: b.userID, Amount: 10050, Remaining: 10050, Priority: 7, ExpiresAt: in(time.Hour),
-			Status: creditledger.GrantActive, TransactionID: got.ID, Reference: ptr("invoice-1"), CreatedAt: epoch,
+			Status: creditledger.GrantActive, TransactionID: got.ID, Sequence: 1, Reference: ptr("invoice-1"), CreatedAt: epoch,
 		}}, b.grants(t)))
 	})
 

@@ -23,8 +23,13 @@ var (
 	ErrUserNotFound         = apperr.New(apperr.NotFound, "user_not_found", "There is no such user.")
 	ErrInsufficientCredits  = apperr.New(apperr.InsufficientCredits, "insufficient_credits", "The account has fewer credits available than this needs.")
 	ErrBalanceLimitExceeded = apperr.New(apperr.Conflict, "balance_limit_exceeded", "The balance would pass the limit of 9007199254740991.")
+	ErrAmountOutOfRange     = apperr.InvalidField("/amount", "must be from 1 to 9007199254740991")
+	ErrExpiryInThePast      = apperr.InvalidField("/expires_at", "must lie in the future")
 	ErrKeyReused            = apperr.New(apperr.Invalid, "idempotency_key_reused", "This Idempotency-Key was used for another request.")
 )
+
+// validAmount is the last word on amounts, whoever calls: a negative debit would make credits.
+func validAmount(amount int64) bool { return 1 <= amount && amount <= MaxBalance }
 
 // Ledger is the credits of all users. Its methods may be called concurrently,
 // in several processes on one database.

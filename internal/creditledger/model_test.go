@@ -35,21 +35,38 @@ func (m *model) balance() (sum int64) {
 	return sum
 }
 
-// commit counts a transaction. Each is later than the one before.
+// next is the time of the next transaction. Each is later than the one before.
+func (m *model) next(now time.Duration) time.Duration { return max(now, m.last+time.Microsecond) }
+
 func (m *model) commit(now time.Duration) {
+	m.last = m.next(now)
 	m.sequence++
-	m.last = max(now, m.last+time.Microsecond)
 }
 
-// expire closes what is due. An account's time does not go back.
+// expire closes what is due. Each closing takes time, by which more may be due.
 func (m *model) expire(now time.Duration) {
-	due := max(now, m.last)
-	for _, l := range m.lots {
-		if l.left > 0 && l.expires <= due {
-			l.expired, l.left = l.left, 0
-			m.commit(now)
+	for closed := true; closed; {
+		closed = false
+		for _, l := range m.lots {
+			if l.left > 0 && l.expires <= m.next(now) {
+				l.expired, l.left = l.left, 0
+				m.commit(now)
+				closed = true
+			}
 		}
 	}
+}
+
+// moment is the time at which a grant or a debit would be made.
+func (m model) moment(now time.Duration) time.Duration {
+	lots := m.lots
+	m.lots = make([]*modelLot, len(lots))
+	for i, l := range lots {
+		l := *l
+		m.lots[i] = &l
+	}
+	m.expire(now)
+	return m.next(now)
 }
 
 func (m *model) grant(now time.Duration, l *modelLot) (ok bool) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -13,12 +12,11 @@ import (
 	"github.com/authservice/authservice/internal/pgdb"
 )
 
-// posting is one use of the poster: an account under its lock, at a moment.
+// posting is one use of the poster: an account under its lock.
 type posting struct {
 	*account
 	l  *Ledger
 	tx pgx.Tx
-	at time.Time
 }
 
 // post is the one way in which credits move. It locks the account, answers a
@@ -83,30 +81,31 @@ func (l *Ledger) lock(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (p *post
 	if err != nil {
 		return nil, false, fmt.Errorf("locking the credit account: %w", err)
 	}
-	at := l.clock()
-	if at.Before(row.UpdatedAt) {
-		at = row.UpdatedAt // another replica's clock is ahead
+	a := &account{
+		userID: row.UserID, balance: row.Balance, held: row.Held,
+		sequence: row.Sequence, head: [32]byte(row.HeadHash), updated: row.UpdatedAt,
 	}
-	return &posting{
-		account: &account{
-			userID: row.UserID, balance: row.Balance, held: row.Held,
-			sequence: row.Sequence, head: [32]byte(row.HeadHash), updated: row.UpdatedAt,
-		},
-		l: l, tx: tx, at: at,
-	}, false, nil
+	a.begin(l.clock())
+	return &posting{account: a, l: l, tx: tx}, false, nil
 }
 
 // expireDue takes out what has expired, before anything is decided: expired
 // credits are never spent, whether or not a periodic job has been there.
 func (p *posting) expireDue(ctx context.Context) error {
-	rows, err := p.l.q.CreditGrantListDue(ctx, p.tx, dbgen.CreditGrantListDueParams{UserID: p.userID, Now: &p.at})
-	if err != nil {
-		return fmt.Errorf("looking for due grants: %w", err)
+	for {
+		rows, err := p.l.q.CreditGrantListDue(ctx, p.tx, dbgen.CreditGrantListDueParams{UserID: p.userID, Now: &p.now})
+		if err != nil {
+			return fmt.Errorf("looking for due grants: %w", err)
+		}
+		// The first of them were taken out in memory, which took time: more may be due now.
+		rows = rows[len(p.changed):]
+		if len(rows) == 0 {
+			return nil
+		}
+		for _, row := range rows {
+			p.expire(lotFrom(row))
+		}
 	}
-	for _, row := range rows {
-		p.expire(lotFrom(row), p.at)
-	}
-	return nil
 }
 
 // lotsFor returns lots in burning order until they hold amount. Accounts may

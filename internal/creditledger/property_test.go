@@ -39,7 +39,7 @@ type comparison struct {
 var amounts = rapid.OneOf(rapid.Int64Range(1, 30), rapid.Int64Range(1, 30), rapid.Int64Range(1, 30), rapid.Just(int64(creditledger.MaxBalance)))
 
 func (c *comparison) doClock(t *rapid.T) {
-	c.now += time.Duration(rapid.IntRange(-3, 6).Draw(t, "go on by ms")) * time.Millisecond
+	c.now += time.Duration(rapid.IntRange(-3, 6).Draw(t, "go on by µs")) * time.Microsecond
 	c.clock.Set(epoch.Add(c.now))
 }
 
@@ -47,11 +47,10 @@ func (c *comparison) doGrant(t *rapid.T) {
 	l := &modelLot{amount: amounts.Draw(t, "amount"), priority: rapid.Int16Range(0, 2).Draw(t, "priority"), expires: never}
 	g := creditledger.GrantParams{UserID: c.userID, Amount: l.amount, Priority: l.priority}
 	if rapid.Bool().Draw(t, "expires") {
-		// Whole milliseconds, which are apart from the microseconds by which the ledger orders transactions.
-		l.expires = c.now + time.Duration(rapid.IntRange(0, 8).Draw(t, "in ms"))*time.Millisecond
+		l.expires = c.now + time.Duration(rapid.IntRange(0, 12).Draw(t, "in µs"))*time.Microsecond
 		g.ExpiresAt = in(l.expires)
 	}
-	invalid := l.expires <= max(c.now, c.model.last)
+	invalid := l.expires <= c.model.moment(c.now)
 
 	got, err := c.ledger.Grant(t.Context(), c.request(), g)
 	switch {

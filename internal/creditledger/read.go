@@ -107,13 +107,17 @@ type Grant struct {
 	ExpiresAt     *time.Time
 	Status        GrantStatus
 	TransactionID uuid.UUID
+	Sequence      int64 // of that transaction
 	Reference     *string
 	CreatedAt     time.Time
 }
 
-// Grants lists a user's grants before an id (uuid.Max for all), newest first;
-// more says that there are older ones. Errors: ErrUserNotFound.
-func (l *Ledger) Grants(ctx context.Context, userID, before uuid.UUID, limit int) (page []Grant, more bool, err error) {
+// Grants lists a user's grants with sequence numbers below before (0 for all),
+// newest first; more says that there are older ones. Errors: ErrUserNotFound.
+func (l *Ledger) Grants(ctx context.Context, userID uuid.UUID, before int64, limit int) (page []Grant, more bool, err error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
 	now := l.clock()
 	rows, err := l.q.CreditGrantList(ctx, l.pool, dbgen.CreditGrantListParams{UserID: userID, Before: before, PageSize: int32(limit) + 1}) //nolint:gosec // at most 200
 	if err != nil {
@@ -136,7 +140,7 @@ func grantFrom(row dbgen.CreditGrantListRow, now time.Time) Grant {
 	g := Grant{
 		ID: row.CreditGrant.ID, UserID: row.CreditGrant.UserID, Amount: row.CreditGrant.Amount,
 		Remaining: row.CreditGrant.Remaining, Held: row.CreditGrant.Held, Priority: row.CreditGrant.Priority,
-		ExpiresAt: row.CreditGrant.ExpiresAt, TransactionID: row.TransactionID, Reference: row.Reference,
+		ExpiresAt: row.CreditGrant.ExpiresAt, TransactionID: row.TransactionID, Sequence: row.CreditGrant.Sequence, Reference: row.Reference,
 		CreatedAt: row.CreditGrant.CreatedAt,
 	}
 	due := g.ExpiresAt != nil && !g.ExpiresAt.After(now)

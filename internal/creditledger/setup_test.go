@@ -173,7 +173,7 @@ func (b *bundle) history(t T) []creditledger.Transaction {
 // grants is all grants of the bundle's user, newest first.
 func (b *bundle) grants(t T) []creditledger.Grant {
 	t.Helper()
-	page, more, err := b.ledger.Grants(t.Context(), b.userID, uuid.Max, 10_000)
+	page, more, err := b.ledger.Grants(t.Context(), b.userID, 0, 10_000)
 	require.NoError(t, err)
 	require.False(t, more)
 	return page

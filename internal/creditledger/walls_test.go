@@ -27,6 +27,8 @@ func TestHistory_IsImmutable(t *testing.T) {
 		"DELETE FROM credit_transactions",
 		"TRUNCATE credit_transactions CASCADE", // without the word, the foreign keys forbid it
 		"TRUNCATE credit_accounts CASCADE",
+		"UPDATE idempotency_keys SET fingerprint = fingerprint",
+		"DELETE FROM idempotency_keys",
 	} {
 		_, err := owner.Exec(t.Context(), sql)
 		require.ErrorContains(t, err, "refused: applied transactions are never changed", sql)
@@ -56,6 +58,7 @@ func TestTables_RefuseWhatMayNotBe(t *testing.T) {
 		{"credit_transactions_pkey", insert("1", "gen_random_uuid()", "-1", "'user', user_id")},
 		{"credit_transactions_id_key", insert("2", "id", "-1", "'user', user_id")},
 		{"credit_transactions_amount_not_zero", insert("2", "gen_random_uuid()", "0", "'user', user_id")},
+		{"credit_transactions_amount_sign", insert("2", "gen_random_uuid()", "1", "'user', user_id")},
 		{"credit_transactions_actor_known", insert("2", "gen_random_uuid()", "-1", "'user', NULL")},
 		{"credit_transactions_actor_known", insert("2", "gen_random_uuid()", "-1", "'system', user_id")},
 	} {

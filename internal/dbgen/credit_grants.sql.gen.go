@@ -44,14 +44,14 @@ const creditGrantList = `-- name: CreditGrantList :many
 SELECT g.user_id, g.id, g.sequence, g.amount, g.remaining, g.held, g.expired, g.priority, g.expires_at, g.revoked_at, g.created_at, g.open, t.id AS transaction_id, t.reference
 FROM credit_grants g
 JOIN credit_transactions t ON t.user_id = g.user_id AND t.sequence = g.sequence
-WHERE g.user_id = $1 AND g.id < $2
-ORDER BY g.id DESC
+WHERE g.user_id = $1 AND g.sequence < $2
+ORDER BY g.sequence DESC
 LIMIT $3
 `
 
 type CreditGrantListParams struct {
 	UserID   uuid.UUID
-	Before   uuid.UUID
+	Before   int64
 	PageSize int32
 }
 
@@ -61,7 +61,7 @@ type CreditGrantListRow struct {
 	Reference     *string
 }
 
-// Newest first: ids are UUIDv7.
+// Newest first, by the numbers of the transactions that made them.
 func (q *Queries) CreditGrantList(ctx context.Context, db DBTX, arg CreditGrantListParams) ([]CreditGrantListRow, error) {
 	rows, err := db.Query(ctx, creditGrantList, arg.UserID, arg.Before, arg.PageSize)
 	if err != nil {
@@ -100,7 +100,7 @@ func (q *Queries) CreditGrantList(ctx context.Context, db DBTX, arg CreditGrantL
 const creditGrantListDue = `-- name: CreditGrantListDue :many
 SELECT user_id, id, sequence, amount, remaining, held, expired, priority, expires_at, revoked_at, created_at, open FROM credit_grants
 WHERE user_id = $1 AND open AND expires_at <= $2
-ORDER BY expires_at, id
+ORDER BY expires_at, sequence
 `
 
 type CreditGrantListDueParams struct {
@@ -146,7 +146,7 @@ func (q *Queries) CreditGrantListDue(ctx context.Context, db DBTX, arg CreditGra
 const creditGrantListOpen = `-- name: CreditGrantListOpen :many
 SELECT user_id, id, sequence, amount, remaining, held, expired, priority, expires_at, revoked_at, created_at, open FROM credit_grants
 WHERE user_id = $1 AND open
-ORDER BY priority, expires_at, id
+ORDER BY priority, expires_at, sequence
 OFFSET $2::int LIMIT $3
 `
 
@@ -157,7 +157,8 @@ type CreditGrantListOpenParams struct {
 }
 
 // What can be burned, in the order in which it burns: by priority, then what
-// expires soonest, then the oldest. It steps along credit_grants_burn_idx.
+// expires soonest, then the oldest, which its sequence tells: ids come from the
+// clocks of several replicas. It steps along credit_grants_burn_idx.
 // To be called under CreditAccountLock, after what is due was taken out.
 func (q *Queries) CreditGrantListOpen(ctx context.Context, db DBTX, arg CreditGrantListOpenParams) ([]CreditGrant, error) {
 	rows, err := db.Query(ctx, creditGrantListOpen, arg.UserID, arg.Skip, arg.PageSize)

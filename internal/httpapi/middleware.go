@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -62,39 +61,6 @@ func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 		}
 	}()
 	return next(c)
-}
-
-func (s *server) logCall(c echo.Context, call *call, took time.Duration) {
-	status := c.Response().Status
-	attrs := []slog.Attr{
-		slog.String("http.request.id", call.id),
-		slog.String("http.request.method", c.Request().Method),
-		slog.String("url.path", c.Request().URL.Path),
-		slog.String("operation", call.operation),
-		slog.Int("http.response.status_code", status),
-		slog.Duration("event.duration", took),
-		slog.String("client.ip", call.device.IP.String()),
-	}
-	switch {
-	case call.caller.IsKey():
-		attrs = append(attrs, slog.String("api_key.id", call.caller.APIKeyID.String()))
-	case call.caller.UserID != uuid.Nil:
-		attrs = append(attrs, slog.String("user.id", call.caller.UserID.String()))
-	}
-	level := slog.LevelInfo
-	if call.err != nil {
-		attrs = append(attrs, slog.String("error.code", call.err.Code))
-		if cause := call.err.Unwrap(); cause != nil {
-			attrs = append(attrs, slog.String("error.message", cause.Error()))
-		}
-		if frames := call.err.Stack(); frames != nil {
-			attrs = append(attrs, slog.String("error.stack_trace", stackTrace(frames)))
-		}
-	}
-	if status >= http.StatusInternalServerError {
-		level = slog.LevelError
-	}
-	s.o.Log.LogAttrs(c.Request().Context(), level, "request", attrs...)
 }
 
 func peer(req *http.Request) netip.Addr {

@@ -22,23 +22,32 @@ func limitOf(limit *int) int {
 	return *limit
 }
 
-// A cursor is the last item's place in its list, in base64url. Lists with other
-// places have cursors of another length.
+// A cursor is the last item's place in its list, in base64url: the list's mark
+// and a sequence number, or an id.
 
-func sequenceCursor(sequence int64) nullable.Nullable[string] {
-	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, uint64(sequence)))) //nolint:gosec // never negative
+// list marks the cursors of a list, so that they do not pass in another.
+type list byte
+
+const (
+	transactionList list = 't'
+	grantList       list = 'g'
+)
+
+func (l list) cursor(sequence int64) nullable.Nullable[string] {
+	place := binary.BigEndian.AppendUint64([]byte{byte(l)}, uint64(sequence)) //nolint:gosec // never negative
+	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(place))
 }
 
-// sequenceBefore returns 0 for no cursor.
-func sequenceBefore(cursor *string) (int64, error) {
+// before returns 0 for no cursor.
+func (l list) before(cursor *string) (int64, error) {
 	if cursor == nil {
 		return 0, nil
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
-	if err != nil || len(b) != 8 {
+	place, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
+	if err != nil || len(place) != 9 || list(place[0]) != l {
 		return 0, errInvalidCursor
 	}
-	sequence := int64(binary.BigEndian.Uint64(b)) //nolint:gosec // checked below
+	sequence := int64(binary.BigEndian.Uint64(place[1:])) //nolint:gosec // checked below
 	if sequence < 1 {
 		return 0, errInvalidCursor
 	}

@@ -3,12 +3,17 @@ package identity
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/authservice/authservice/internal/apperr"
 	"github.com/authservice/authservice/internal/dbgen"
 	"github.com/authservice/authservice/internal/pgdb"
 )
@@ -18,6 +23,9 @@ const (
 	RoleUser  = "user"
 	RoleAdmin = "admin"
 )
+
+// maxName is the length of a name, in characters.
+const maxName = 200
 
 // statusActive is the only status in which a user may log in.
 const statusActive = "active"
@@ -85,10 +93,17 @@ func (s *Service) prepare(ctx context.Context, n *NewUser) (hash string, err err
 	if n.Email, err = NormalizeEmail(n.Email); err != nil {
 		return "", err
 	}
-	if err := checkPassword(n.Password); err != nil {
+	if err := errors.Join(checkName(n.Name), checkPassword(n.Password)); err != nil {
 		return "", err
 	}
 	return s.hasher.hash(ctx, n.Password)
+}
+
+func checkName(name string) error {
+	if utf8.RuneCountInString(name) > maxName || strings.ContainsFunc(name, unicode.IsControl) {
+		return apperr.InvalidField("/name", fmt.Sprintf("must have at most %d characters and no control characters", maxName))
+	}
+	return nil
 }
 
 func (s *Service) insertUser(ctx context.Context, tx pgx.Tx, n NewUser, hash string) (User, error) {

@@ -18,7 +18,8 @@ const maxTries = 4
 // start, so that it must not keep anything from an earlier run.
 func InTx(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error, again ...func(error) bool) error {
 	for try := 1; ; try++ {
-		err := pgx.BeginFunc(ctx, pool, f)
+		// The locking argument of the queries holds for this level; a database's default may be another.
+		err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, f)
 		if err == nil {
 			return nil
 		}

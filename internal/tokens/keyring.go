@@ -28,12 +28,15 @@ type keyring struct {
 	byKid  map[string]*key
 	active *key
 	public []JWK
-	loaded time.Time
+
+	reloading sync.Mutex // one at a time; the others then find what it read
+	tried     time.Time
 }
 
 // openKeyring reads the keys, and makes the first of its algorithm where there
 // is none. Replicas that do so together agree: the database takes one.
 func openKeyring(ctx context.Context, k *keyring) (*keyring, error) {
+	k.tried = k.now()
 	if err := k.load(ctx); err != nil || k.active != nil {
 		return k, err
 	}
@@ -77,25 +80,31 @@ func (k *keyring) load(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.byKid, k.active, k.public, k.loaded = byKid, active, public, k.now()
+	k.byKid, k.active, k.public = byKid, active, public
 	return nil
 }
 
 // find returns the key that a token names, or nil. Another replica may have
 // made it after this one read the keys.
 func (k *keyring) find(ctx context.Context, kid string) (*key, error) {
-	k.mu.RLock()
-	key, stale := k.byKid[kid], k.now().Sub(k.loaded) > reloadAfter
-	k.mu.RUnlock()
-	if key != nil || !stale {
+	if key := k.known(kid); key != nil {
 		return key, nil
 	}
-	if err := k.load(ctx); err != nil {
-		return nil, err
+	k.reloading.Lock()
+	defer k.reloading.Unlock()
+	if now := k.now(); now.Sub(k.tried) > reloadAfter {
+		k.tried = now
+		if err := k.load(ctx); err != nil {
+			return nil, err
+		}
 	}
+	return k.known(kid), nil
+}
+
+func (k *keyring) known(kid string) *key {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	return k.byKid[kid], nil
+	return k.byKid[kid]
 }
 
 func (k *keyring) signing() *key {

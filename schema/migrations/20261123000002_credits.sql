@@ -46,6 +46,13 @@ CREATE TABLE credit_transactions (
     CONSTRAINT credit_transactions_type_known CHECK (
         type IN ('grant', 'debit', 'capture', 'reversal', 'transfer_in', 'transfer_out', 'expiry', 'revocation')
     ),
+    CONSTRAINT credit_transactions_amount_sign CHECK (
+        CASE
+            WHEN type IN ('grant', 'transfer_in') THEN amount > 0
+            WHEN type IN ('debit', 'capture', 'transfer_out', 'expiry', 'revocation') THEN amount < 0
+            ELSE true
+        END
+    ),
     CONSTRAINT credit_transactions_actor_known CHECK (
         actor_type IN ('user', 'api_key', 'system') AND (actor_type = 'system') = (actor_id IS NULL)
     ),
@@ -88,9 +95,9 @@ CREATE TABLE credit_grants (
 ) WITH (fillfactor = 80);
 
 -- The order in which grants burn; those that never expire sort last.
-CREATE INDEX credit_grants_burn_idx ON credit_grants (user_id, priority, expires_at, id) WHERE open;
+CREATE INDEX credit_grants_burn_idx ON credit_grants (user_id, priority, expires_at, sequence) WHERE open;
 -- What is due to expire.
-CREATE INDEX credit_grants_expiry_idx ON credit_grants (user_id, expires_at, id) WHERE open AND expires_at IS NOT NULL;
+CREATE INDEX credit_grants_expiry_idx ON credit_grants (user_id, expires_at, sequence) WHERE open AND expires_at IS NOT NULL;
 
 -- The free text of a transaction, apart from it so that a person's text can be
 -- erased without touching the chain. The salt keeps the digest from being guessed.
@@ -138,6 +145,11 @@ $$;
 CREATE TRIGGER credit_transactions_immutable
     BEFORE UPDATE OR DELETE OR TRUNCATE ON credit_transactions
     FOR EACH STATEMENT EXECUTE FUNCTION credit_history_is_immutable();
+
+-- The key of an applied transaction is part of the history.
+CREATE TRIGGER idempotency_keys_immutable
+    BEFORE UPDATE OR DELETE ON idempotency_keys
+    FOR EACH ROW WHEN (OLD.sequence IS NOT NULL) EXECUTE FUNCTION credit_history_is_immutable();
 
 GRANT SELECT, INSERT, UPDATE ON credit_accounts, credit_grants TO authservice_runtime;
 GRANT SELECT, INSERT ON credit_transactions TO authservice_runtime;

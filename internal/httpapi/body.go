@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/labstack/echo/v4"
+
+	"github.com/authservice/authservice/internal/apperr"
+)
+
+var (
+	errMalformed = apperr.New(apperr.Malformed, "malformed_request", "The body is not one well-formed JSON value.")
+	errEmptyBody = apperr.New(apperr.Malformed, "malformed_request", "This operation needs a JSON body.")
+	errMediaType = apperr.New(apperr.UnsupportedMediaType, "unsupported_media_type", "Send the body as Content-Type: application/json.")
+)
+
+// readJSON reads the body as one well-formed JSON value (RFC 8259) without
+// repeated members, and puts it back for the handler.
+func readJSON(req *http.Request, maxBody int64) ([]byte, error) {
+	if req.ContentLength > maxBody {
+		return nil, tooLarge(maxBody)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, req.Body, maxBody))
+	var tooMuch *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooMuch):
+		return nil, tooLarge(maxBody)
+	case err != nil:
+		return nil, errMalformed.Because(err)
+	case len(bytes.TrimSpace(body)) == 0:
+		return nil, errEmptyBody
+	}
+	mediaType, params, err := mime.ParseMediaType(req.Header.Get(echo.HeaderContentType))
+	if charset := params["charset"]; err != nil || mediaType != echo.MIMEApplicationJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return nil, errMediaType
+	}
+	if err := wellFormed(body); err != nil {
+		return nil, errMalformed.Because(err)
+	}
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	return body, nil
+}
+
+func tooLarge(limit int64) error {
+	return apperr.New(apperr.TooLarge, "request_too_large", fmt.Sprintf("The body is larger than %d bytes.", limit))
+}
+
+// maxDepth bounds how deep JSON may be nested.
+const maxDepth = 32
+
+// wellFormed is stricter than encoding/json: no member twice, valid UTF-8,
+// bounded depth, nothing behind the value.
+func wellFormed(body []byte) error {
+	d := jsontext.NewDecoder(bytes.NewReader(body))
+	for {
+		if _, err := d.ReadToken(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if d.StackDepth() > maxDepth {
+			return errors.New("nested too deep")
+		}
+		if d.StackDepth() == 0 && len(bytes.TrimSpace(body[d.InputOffset():])) > 0 {
+			return errors.New("data behind the value")
+		}
+	}
+}
+
+// fingerprint is the same for two requests that ask for the same: same method,
+// path and JSON, whatever the white space and the order of members.
+func fingerprint(req *http.Request, body []byte) [32]byte {
+	canonical := jsontext.Value(bytes.Clone(body))
+	// Numbers are left as they are written: 2^53 + 1 must not become 2^53.
+	_ = canonical.Format(jsontext.ReorderRawObjects(true)) // well-formed: cannot fail
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n%s", req.Method, req.URL.Path, canonical)
+	return [32]byte(h.Sum(nil))
+}
