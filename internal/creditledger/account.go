@@ -46,9 +46,9 @@ func (l *lot) free() int64 { return l.remaining - l.held }
 // available is what can be spent.
 func (a *account) available() int64 { return a.balance - a.held }
 
-// begin sets the time, which goes on strictly from transaction to transaction
+// advance sets the time, which goes on strictly from transaction to transaction
 // even when the clocks of replicas disagree or go back.
-func (a *account) begin(clock time.Time) {
+func (a *account) advance(clock time.Time) {
 	if a.now = clock; !clock.After(a.updated) {
 		a.now = a.updated.Add(time.Microsecond)
 	}
@@ -125,7 +125,7 @@ func (a *account) append(t *Transaction) {
 	a.balance += t.Amount
 	t.BalanceAfter = a.balance
 	t.CreatedAt, a.updated = a.now, a.now
-	a.begin(a.now)
+	a.advance(a.now)
 	if !t.Note.empty() {
 		t.noteSalt = newSalt()
 		t.noteDigest = digestNote(t.noteSalt, t.Note)

@@ -157,7 +157,7 @@ func TestAccount_Append(t *testing.T) {
 	times := []time.Time{noon.Add(time.Second), noon.Add(time.Second), noon.Add(-time.Hour), noon.Add(time.Minute)}
 	for i, at := range times {
 		x := &Transaction{Amount: int64(i + 1)}
-		a.begin(at)
+		a.advance(at)
 		a.append(x)
 		require.Equal(t, a.userID, x.UserID)
 		require.Equal(t, int64(8+i), x.Sequence)

@@ -30,7 +30,7 @@ func (l *Ledger) Debit(ctx context.Context, r Request, d DebitParams) (Receipt, 
 		if err != nil {
 			return nil, err
 		}
-		t := r.begin(d.Reference, d.Note)
+		t := r.transaction(d.Reference, d.Note)
 		p.debit(t, amount, lots)
 		return t, nil
 	})

@@ -32,7 +32,7 @@ func (l *Ledger) Grant(ctx context.Context, r Request, g GrantParams) (Receipt, 
 			at := g.ExpiresAt.UTC().Truncate(time.Microsecond)
 			added.expiresAt = &at
 		}
-		t := r.begin(g.Reference, g.Note)
+		t := r.transaction(g.Reference, g.Note)
 		return t, p.grant(t, added)
 	})
 }

@@ -96,8 +96,11 @@ func (l *Ledger) answerKept(ctx context.Context, tx pgx.Tx, r Request) (_ Receip
 	return Receipt{Transaction: t, Replayed: true}, nil, true, err
 }
 
+// statusApplied is what the contract answers with a transaction.
+const statusApplied = 201
+
 func (l *Ledger) keepTransaction(ctx context.Context, tx pgx.Tx, r Request, t *Transaction) error {
-	return l.keep(ctx, tx, r, dbgen.IdempotencyKeyInsertParams{UserID: &t.UserID, Sequence: &t.Sequence, Status: 201})
+	return l.keep(ctx, tx, r, dbgen.IdempotencyKeyInsertParams{UserID: &t.UserID, Sequence: &t.Sequence, Status: statusApplied})
 }
 
 func (l *Ledger) keepRefusal(ctx context.Context, tx pgx.Tx, r Request, reason error) (refusal, err error) {
@@ -114,8 +117,8 @@ func (l *Ledger) keep(ctx context.Context, tx pgx.Tx, r Request, row dbgen.Idemp
 	return nil
 }
 
-// begin starts the transaction that a request makes.
-func (r Request) begin(reference *string, note Note) *Transaction {
+// transaction is the one that a request makes, before it has a place in an account.
+func (r Request) transaction(reference *string, note Note) *Transaction {
 	return &Transaction{
 		Actor: r.Actor, Reference: reference, Note: note,
 		IdempotencyKey: &r.Key, fingerprint: r.Fingerprint[:],

@@ -19,11 +19,14 @@ type posting struct {
 	tx pgx.Tx
 }
 
+// decision makes the transaction that a request asks for, or refuses it.
+type decision func(context.Context, *posting) (*Transaction, error)
+
 // post is the one way in which credits move. It locks the account, answers a
 // repeated request from what was kept, takes out what is due to expire, lets
 // decide make the transaction, and writes everything, all in one database
 // transaction. A refusal that the state is the reason for is kept and committed.
-func (l *Ledger) post(ctx context.Context, r Request, userID uuid.UUID, decide func(context.Context, *posting) (*Transaction, error)) (Receipt, error) {
+func (l *Ledger) post(ctx context.Context, r Request, userID uuid.UUID, decide decision) (Receipt, error) {
 	var receipt Receipt
 	var refusal error
 	err := pgdb.InTx(ctx, l.pool, func(tx pgx.Tx) (err error) {
@@ -36,8 +39,9 @@ func (l *Ledger) post(ctx context.Context, r Request, userID uuid.UUID, decide f
 	return receipt, err
 }
 
-func (l *Ledger) postInTx(ctx context.Context, tx pgx.Tx, r Request, userID uuid.UUID, decide func(context.Context, *posting) (*Transaction, error)) (_ Receipt, refusal, err error) {
-	p, missing, err := l.lock(ctx, tx, userID)
+// postInTx returns a refusal, which is committed, apart from an error, which is not.
+func (l *Ledger) postInTx(ctx context.Context, tx pgx.Tx, r Request, userID uuid.UUID, decide decision) (_ Receipt, refusal, err error) {
+	p, err := l.lock(ctx, tx, userID)
 	if err != nil {
 		return Receipt{}, nil, err
 	}
@@ -46,47 +50,44 @@ func (l *Ledger) postInTx(ctx context.Context, tx pgx.Tx, r Request, userID uuid
 	}
 
 	var t *Transaction
-	decision := error(ErrUserNotFound)
-	if !missing {
+	refusal = ErrUserNotFound
+	if p != nil {
 		if err := p.expireDue(ctx); err != nil {
 			return Receipt{}, nil, err
 		}
-		t, decision = decide(ctx, p)
+		t, refusal = decide(ctx, p)
 	}
-	switch {
-	case decision == nil:
+	if refusal != nil && !keepable(refusal) {
+		return Receipt{}, nil, refusal
+	}
+	// What expired stays expired, also when the request is refused.
+	if p != nil {
 		if err := p.write(ctx); err != nil {
 			return Receipt{}, nil, err
 		}
-		return Receipt{Transaction: *t}, nil, l.keepTransaction(ctx, tx, r, t)
-	case keepable(decision):
-		// What expired stays expired, although the request is refused.
-		if !missing {
-			if err := p.write(ctx); err != nil {
-				return Receipt{}, nil, err
-			}
-		}
-		refusal, err := l.keepRefusal(ctx, tx, r, decision)
+	}
+	if refusal != nil {
+		refusal, err := l.keepRefusal(ctx, tx, r, refusal)
 		return Receipt{}, refusal, err
 	}
-	return Receipt{}, nil, decision
+	return Receipt{Transaction: *t}, nil, l.keepTransaction(ctx, tx, r, t)
 }
 
-// lock begins a posting; missing says that there is no such account.
-func (l *Ledger) lock(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (p *posting, missing bool, err error) {
+// lock begins a posting; nil means that there is no such account.
+func (l *Ledger) lock(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (*posting, error) {
 	row, err := l.q.CreditAccountLock(ctx, tx, userID)
 	if pgdb.NoRows(err) {
-		return nil, true, nil
+		return nil, nil //nolint:nilnil // no account is an answer like any other
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("locking the credit account: %w", err)
+		return nil, fmt.Errorf("locking the credit account: %w", err)
 	}
 	a := &account{
 		userID: row.UserID, balance: row.Balance, held: row.Held,
 		sequence: row.Sequence, head: [32]byte(row.HeadHash), updated: row.UpdatedAt,
 	}
-	a.begin(l.clock())
-	return &posting{account: a, l: l, tx: tx}, false, nil
+	a.advance(l.clock())
+	return &posting{account: a, l: l, tx: tx}, nil
 }
 
 // expireDue takes out what has expired, before anything is decided: expired
