@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,9 +30,16 @@ type devProcess struct {
 	stderr *lockedBuffer
 }
 
+// cleanEnviron is what this process was started with, without settings of ours:
+// those of the person who runs the tests, and those that config.Load puts into
+// the environment for a moment, for the other tests.
+var cleanEnviron = slices.DeleteFunc(os.Environ(), func(entry string) bool {
+	return strings.HasPrefix(entry, "DATABASE_URL=") || strings.HasPrefix(entry, "AUTH_")
+})
+
 func devCmd(dir string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], "dev", "--json")
-	cmd.Env = append(os.Environ(), asProgram+"=1", "AUTH_DEV_DIR="+dir, "AUTH_HTTP_ADDR=127.0.0.1:0", "AUTH_OPS_ADDR=127.0.0.1:0", "AUTH_BCRYPT_COST=4")
+	cmd.Env = append(slices.Clip(cleanEnviron), asProgram+"=1", "AUTH_DEV_DIR="+dir, "AUTH_HTTP_ADDR=127.0.0.1:0", "AUTH_OPS_ADDR=127.0.0.1:0", "AUTH_BCRYPT_COST=4")
 	return cmd
 }
 
