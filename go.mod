@@ -1,6 +1,6 @@
 module github.com/authservice/authservice
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/amacneil/dbmate/v2 v2.34.1

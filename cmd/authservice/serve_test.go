@@ -120,34 +120,10 @@ func TestServe_FinishesRequests(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	user := s.user(t)
-	// A debit that waits for the account, which somebody else has locked.
-	owner := s.db.Owner(t)
-	_, err := owner.Exec(t.Context(), "BEGIN")
-	require.NoError(t, err)
-	_, err = owner.Exec(t.Context(), "SELECT 1 FROM credit_accounts WHERE user_id = $1 FOR UPDATE", user.id())
-	require.NoError(t, err)
+	release := s.lockAccount(t, user)
 	status := make(chan int, 1)
-	go func() {
-		r, err := http.NewRequest(http.MethodPost, s.url+"/v1/me/credits/debits", strings.NewReader(`{"amount":1}`))
-		if err != nil {
-			status <- -1
-			return
-		}
-		r.Header = http.Header{"Authorization": {"Bearer " + user.session.AccessToken}, "Content-Type": {"application/json"}, "Idempotency-Key": {"k"}}
-		response, err := http.DefaultClient.Do(r)
-		if err != nil {
-			status <- -1
-			return
-		}
-		_, _ = io.Copy(io.Discard, response.Body)
-		_ = response.Body.Close()
-		status <- response.StatusCode
-	}()
-	require.Eventually(t, func() bool {
-		var waiting int
-		err := s.db.Pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting)
-		return err == nil && waiting > 0
-	}, 10*time.Second, 10*time.Millisecond)
+	go func() { status <- s.slowDebit(context.Background(), user) }()
+	s.requireWaiting(t)
 
 	stopped := make(chan int, 1)
 	go func() { stopped <- s.stop() }()
@@ -155,10 +131,65 @@ func TestServe_FinishesRequests(t *testing.T) {
 		_, err := http.Get(s.url + "/health/live")
 		return err != nil
 	}, 10*time.Second, 10*time.Millisecond)
-	_, err = owner.Exec(t.Context(), "COMMIT")
-	require.NoError(t, err)
+	release()
 	require.Equal(t, 402, <-status)
 	require.Zero(t, <-stopped)
+}
+
+// A client that hangs up leaves nothing behind, and is no error of the service.
+func TestServe_ClientGone(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	user := s.user(t)
+	s.admin(t).grant(t, user.id(), 10)
+	release := s.lockAccount(t, user)
+	ctx, hangUp := context.WithCancel(t.Context())
+	status := make(chan int, 1)
+	go func() { status <- s.slowDebit(ctx, user) }()
+	s.requireWaiting(t)
+	hangUp()
+	require.Equal(t, -1, <-status)
+	require.Eventually(t, func() bool { return strings.Contains(s.logs.String(), `"client.gone":true`) }, 10*time.Second, 10*time.Millisecond)
+	release()
+	require.EqualValues(t, 10, user.balance(t).Balance)
+	require.NotContains(t, s.logs.String(), `"log.level":"error"`)
+}
+
+// lockAccount makes all debits of a user wait, until release is called.
+func (s *service) lockAccount(t *testing.T, user *caller) (release func()) {
+	t.Helper()
+	owner := s.db.Owner(t)
+	tx, err := owner.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "SELECT 1 FROM credit_accounts WHERE user_id = $1 FOR UPDATE", user.id())
+	require.NoError(t, err)
+	return func() { require.NoError(t, tx.Commit(t.Context())) }
+}
+
+// requireWaiting waits until somebody waits for a lock in the test's database.
+func (s *service) requireWaiting(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		var waiting int
+		err := s.db.Pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&waiting)
+		return err == nil && waiting > 0
+	}, 10*time.Second, 10*time.Millisecond)
+}
+
+// slowDebit is a debit without a test to fail: it returns the status, or -1.
+func (s *service) slowDebit(ctx context.Context, user *caller) (status int) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/me/credits/debits", strings.NewReader(`{"amount":1}`))
+	if err != nil {
+		return -1
+	}
+	r.Header = http.Header{"Authorization": {"Bearer " + user.session.AccessToken}, "Content-Type": {"application/json"}, "Idempotency-Key": {"k"}}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return -1
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response.StatusCode
 }
 
 func TestServe_ReservedSettingsAreWarnedAbout(t *testing.T) {

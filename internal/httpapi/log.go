@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -40,7 +42,10 @@ func (s *server) logCall(c echo.Context, call *call, took time.Duration) {
 			attrs = append(attrs, slog.String("error.stack_trace", stackTrace(frames)))
 		}
 	}
-	if status >= http.StatusInternalServerError {
+	switch {
+	case errors.Is(c.Request().Context().Err(), context.Canceled):
+		attrs = append(attrs, slog.Bool("client.gone", true)) // not a fault of ours
+	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	}
 	s.o.Log.LogAttrs(c.Request().Context(), level, "request", attrs...)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"math"
@@ -135,6 +136,9 @@ func asAppError(err error) *apperr.Error {
 	var known *apperr.Error
 	if errors.As(err, &known) {
 		return known
+	}
+	if errors.Is(err, context.Canceled) {
+		return apperr.UnavailableBecause(err) // the client has gone; nobody reads this
 	}
 	var wrongType *json.UnmarshalTypeError
 	if errors.As(err, &wrongType) {
