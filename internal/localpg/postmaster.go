@@ -17,8 +17,9 @@ const pollInterval = 10 * time.Millisecond
 // postmaster is the main process of a server: our child, or one that another
 // process left behind.
 type postmaster struct {
-	pid  int
-	data string
+	pid    int
+	data   string
+	exited <-chan struct{} // closed when our child has ended; nil for another's
 }
 
 var errNotRunning = errors.New("no server is running")
@@ -44,6 +45,15 @@ func findPostmaster(data string) (postmaster, error) {
 }
 
 func (p postmaster) running() bool {
+	if p.exited != nil {
+		// The command line would not do: a child has none for a moment after it began.
+		select {
+		case <-p.exited:
+			return false
+		default:
+			return true
+		}
+	}
 	if errors.Is(syscall.Kill(p.pid, 0), syscall.ESRCH) {
 		return false
 	}

@@ -104,7 +104,7 @@ func (c *Cluster) run(ctx context.Context, o Options, bin binaries, as account, 
 	if c.exited, err = spawn(cmd); err != nil {
 		return startError(err, o.Dir)
 	}
-	c.server = postmaster{pid: cmd.Process.Pid, data: o.data()}
+	c.server = postmaster{pid: cmd.Process.Pid, data: o.data(), exited: c.exited}
 
 	err = c.answers(ctx, startTimeout)
 	if errors.Is(err, errNotRunning) {
