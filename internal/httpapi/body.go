@@ -61,17 +61,19 @@ const maxDepth = 32
 func wellFormed(body []byte) error {
 	d := jsontext.NewDecoder(bytes.NewReader(body))
 	for {
-		if _, err := d.ReadToken(); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
+		if _, err := d.ReadToken(); err != nil {
 			return err
 		}
-		if d.StackDepth() > maxDepth {
+		switch depth := d.StackDepth(); {
+		case depth > maxDepth:
 			return errors.New("nested too deep")
+		case depth > 0:
+			continue
 		}
-		if d.StackDepth() == 0 && len(bytes.TrimSpace(body[d.InputOffset():])) > 0 {
+		if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
 			return errors.New("data behind the value")
 		}
+		return nil
 	}
 }
 

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -78,14 +80,22 @@ func newOperation(route *routers.Route) (*operation, error) {
 			op.apiKey = op.apiKey || scheme == schemeAPIKey
 		}
 	}
-	op.scope, _ = route.Operation.Extensions[extensionScope].(string)
-	role, _ := route.Operation.Extensions[extensionRole].(string)
-	op.adminOnly = role == identity.RoleAdmin
+	// A misspelt rule must not be no rule.
+	if scope, demanded := route.Operation.Extensions[extensionScope]; demanded {
+		if op.scope, _ = scope.(string); !slices.Contains(identity.Scopes, op.scope) {
+			return nil, fmt.Errorf("%s names no scope that there is", extensionScope)
+		}
+	}
+	if role, demanded := route.Operation.Extensions[extensionRole]; demanded {
+		if op.adminOnly = role == identity.RoleAdmin; !op.adminOnly {
+			return nil, fmt.Errorf("%s can only be %s", extensionRole, identity.RoleAdmin)
+		}
+	}
 	if op.apiKey && op.scope == "" {
 		return nil, fmt.Errorf("takes API keys, but names no %s", extensionScope)
 	}
 	if (op.scope != "" || op.adminOnly) && !op.bearer {
-		return nil, fmt.Errorf("demands a scope or a role of nobody")
+		return nil, errors.New("demands a scope or a role of nobody")
 	}
 	if body := route.Operation.RequestBody; body != nil {
 		op.body = body.Value.Content.Get(echo.MIMEApplicationJSON).Schema.Value
