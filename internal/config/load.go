@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -42,6 +43,9 @@ func Load(environ []string) (Config, error) {
 	})
 	c.derive()
 	c.validate(&p)
+	// The one reserved setting whose silent absence would let people in who should not be.
+	verify, _ := strconv.ParseBool(settings(environ)["AUTH_REQUIRE_EMAIL_VERIFICATION"])
+	p.must(!verify, "AUTH_REQUIRE_EMAIL_VERIFICATION", "this version cannot verify addresses; it must not be true")
 	if err := p.err(); err != nil {
 		return Config{}, err
 	}

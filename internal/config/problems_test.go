@@ -27,6 +27,13 @@ func TestConfig_EverythingAtOnce(t *testing.T) {
 	}, names)
 }
 
+func TestConfig_VerificationIsNotIgnored(t *testing.T) {
+	t.Parallel()
+	_, err := Load(environ("AUTH_REQUIRE_EMAIL_VERIFICATION=true"))
+	require.ErrorContains(t, err, "AUTH_REQUIRE_EMAIL_VERIFICATION: ")
+	load(t, "AUTH_REQUIRE_EMAIL_VERIFICATION=false")
+}
+
 // What the process was started with may hold empty variables, as compose files write them.
 func TestConfig_EmptyInTheProcess(t *testing.T) { //nolint:paralleltest // sets variables of the process
 	for _, name := range []string{"AUTH_ENV", "AUTH_HTTP_READ_TIMEOUT", "AUTH_TYPO", "AUTH_PASSWORD_PEPPER"} {
