@@ -57,7 +57,7 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	started := time.Now()
 	progress := func(what string) { fmt.Fprintf(e.stderr, "[%4.1fs] %s\n", time.Since(started).Seconds(), what) }
 
-	state, err := openDevDir(e.getenv("AUTH_DEV_DIR"))
+	state, err := openDevDir(e.setting("AUTH_DEV_DIR"))
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,11 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	if err != nil {
 		return err
 	}
-	db, err := openDevDatabase(ctx, e.getenv("DATABASE_URL"), state, progress)
+	given := ""
+	if e.setting("DATABASE_URL") != "" {
+		given = c.DatabaseURL.Reveal()
+	}
+	db, err := openDevDatabase(ctx, given, state, progress)
 	if err != nil {
 		return err
 	}
@@ -79,7 +83,7 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 		return err
 	}
 	defer l.close()
-	if e.getenv("AUTH_PUBLIC_URL") == "" {
+	if e.setting("AUTH_PUBLIC_URL") == "" {
 		c = c.WithPublicURL(urlOf(l.api))
 	}
 	c.DatabaseURL = config.NewSecret(db.runtimeURL)

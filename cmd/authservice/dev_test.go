@@ -39,7 +39,9 @@ var cleanEnviron = slices.DeleteFunc(os.Environ(), func(entry string) bool {
 
 func devCmd(dir string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], "dev", "--json")
-	cmd.Env = append(slices.Clip(cleanEnviron), asProgram+"=1", "AUTH_DEV_DIR="+dir, "AUTH_HTTP_ADDR=127.0.0.1:0", "AUTH_OPS_ADDR=127.0.0.1:0", "AUTH_BCRYPT_COST=4")
+	cmd.Env = append(slices.Clip(cleanEnviron), asProgram+"=1", "AUTH_DEV_DIR="+dir, "AUTH_HTTP_ADDR=127.0.0.1:0", "AUTH_OPS_ADDR=127.0.0.1:0", "AUTH_BCRYPT_COST=4",
+		// Empty is none: neither hides a default of dev.
+		"DATABASE_URL=", "AUTH_ENV=", "AUTH_ENCRYPTION_KEY=")
 	return cmd
 }
 

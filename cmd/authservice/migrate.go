@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -24,9 +23,9 @@ func migrateCommand(e env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			url := e.getenv("DATABASE_URL")
-			if url == "" {
-				return errors.New("DATABASE_URL: is required: postgres://user:password@host:5432/database")
+			url, err := e.databaseURL()
+			if err != nil {
+				return err
 			}
 			return do(cmd, url)
 		}})

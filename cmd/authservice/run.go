@@ -76,13 +76,14 @@ func (e env) loadConfig() (config.Config, env, error) {
 	return c, e, err
 }
 
-// getenv returns a variable of e.environ; the last entry counts.
-func (e env) getenv(name string) string {
-	value := ""
-	for _, entry := range e.environ {
-		if n, v, _ := strings.Cut(entry, "="); n == name {
-			value = v
-		}
+// setting returns a setting that a command reads by itself, empty for none.
+func (e env) setting(name string) string { return config.Get(e.environ, name) }
+
+// databaseURL reads the one setting of the commands that need no other.
+func (e env) databaseURL() (string, error) {
+	url, err := config.DatabaseURL(e.environ)
+	if err != nil {
+		return "", fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	return value
+	return url.Reveal(), nil
 }

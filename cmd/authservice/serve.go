@@ -60,7 +60,7 @@ func warn(ctx context.Context, log *slog.Logger, c config.Config, e env) {
 	for _, name := range config.ReservedIn(e.environ) {
 		log.WarnContext(ctx, name+" has no effect in this version")
 	}
-	if c.Env == config.Production && e.getenv("AUTH_PUBLIC_URL") == "" {
+	if c.Env == config.Production && e.setting("AUTH_PUBLIC_URL") == "" {
 		log.WarnContext(ctx, "AUTH_PUBLIC_URL is not set: tokens are issued in the name of "+c.PublicURL)
 	}
 	if c.JWT.Algorithm == "HS256" {

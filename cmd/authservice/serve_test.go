@@ -101,7 +101,9 @@ func TestServe_Migrations(t *testing.T) {
 	})
 	t.Run("Command", func(t *testing.T) {
 		t.Parallel()
-		url := "DATABASE_URL=" + pgtest.Empty(t)
+		file := filepath.Join(t.TempDir(), "url")
+		require.NoError(t, os.WriteFile(file, []byte(pgtest.Empty(t)+"\n"), 0o600))
+		url := "DATABASE_URL=file:" + file
 		_, before, _ := runOnce(t, []string{"migrate", "status"}, url)
 		code, _, stderr := runOnce(t, []string{"migrate", "up"}, url)
 		require.Zero(t, code, stderr)

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -12,8 +11,11 @@ import (
 	"github.com/kelseyhightower/envconfig"
 )
 
-// prefix begins the name of every setting but DATABASE_URL.
-const prefix = "AUTH"
+// prefix begins the name of every setting but one.
+const (
+	prefix      = "AUTH"
+	databaseURL = "DATABASE_URL"
+)
 
 // Reserved are settings of the contract that this version does not use yet.
 // They are accepted, so that a deployment's environment can be complete, and
@@ -33,14 +35,13 @@ func Load(environ []string) (Config, error) {
 	var c Config
 	var p problems
 	withEnviron(environ, func() {
-		var database struct {
-			Database struct{ URL Secret }
-		}
-		process(&p, "", &database)
-		process(&p, prefix, &c)
+		process(&p, &c)
 		checkNames(&p)
-		c.DatabaseURL = database.Database.URL
 	})
+	var err error
+	if c.DatabaseURL, err = DatabaseURL(environ); err != nil {
+		p.add(databaseURL, err.Error())
+	}
 	c.derive()
 	c.validate(&p)
 	// The one reserved setting whose silent absence would let people in who should not be.
@@ -52,14 +53,25 @@ func Load(environ []string) (Config, error) {
 	return c, nil
 }
 
-// process fills spec from the process environment. The library stops at the
+// DatabaseURL reads DATABASE_URL alone, for commands that need nothing else. The
+// error does not name the variable.
+func DatabaseURL(environ []string) (Secret, error) {
+	value := settings(environ)[databaseURL]
+	if value == "" {
+		return Secret{}, errors.New("is required: postgres://user:password@host:5432/database")
+	}
+	var url Secret
+	return url, url.Decode(value)
+}
+
+// process fills c from the process environment. The library stops at the
 // first value that it cannot read; here it is told to go on without that value,
 // so that all are reported.
-func process(p *problems, prefix string, spec any) {
-	for err := envconfig.Process(prefix, spec); err != nil; err = envconfig.Process(prefix, spec) {
+func process(p *problems, c *Config) {
+	for err := envconfig.Process(prefix, c); err != nil; err = envconfig.Process(prefix, c) {
 		var parse *envconfig.ParseError
 		if !errors.As(err, &parse) {
-			panic(err) // spec is not what the library takes
+			panic(err) // Config is not what the library takes
 		}
 		p.add(parse.KeyName, complaint(parse))
 		_ = os.Unsetenv(parse.KeyName)
@@ -130,35 +142,39 @@ func withEnviron(environ []string, f func()) {
 	f()
 }
 
-// setOurs makes settings the only ones of ours in the process environment.
-func setOurs(settings map[string]string) {
+// setOurs makes variables the only ones of ours in the process environment.
+func setOurs(variables map[string]string) {
 	for name := range ours(os.Environ()) {
 		_ = os.Unsetenv(name)
 	}
-	for name, value := range settings {
+	for name, value := range variables {
 		_ = os.Setenv(name, value) // fails only for names that no environment holds
 	}
 }
 
-// ours picks our variables; of an entry that stands twice the last counts.
+// ours picks our variables; of one that stands twice the last counts.
 func ours(environ []string) map[string]string {
 	found := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if name == "DATABASE_URL" || strings.HasPrefix(name, prefix+"_") {
+		if name == databaseURL || strings.HasPrefix(name, prefix+"_") {
 			found[name] = value
 		}
 	}
 	return found
 }
 
-// settings are ours that have a value: an empty one is none, as compose files
-// and CI systems write it.
+// settings are ours that have a value. An empty one is none, as compose files
+// and CI systems write it, and hides no earlier one, such as a default of dev.
 func settings(environ []string) map[string]string {
-	found := ours(environ)
-	maps.DeleteFunc(found, func(_, value string) bool { return value == "" })
-	return found
+	return ours(slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
+		_, value, _ := strings.Cut(entry, "=")
+		return value == ""
+	}))
 }
+
+// Get returns a setting as it stands in environ, empty for none.
+func Get(environ []string, name string) string { return settings(environ)[name] }
 
 // ReservedIn lists the reserved settings that environ sets.
 func ReservedIn(environ []string) []string {

@@ -82,7 +82,7 @@ func TestConfig_Load(t *testing.T) {
 		}
 		require.Empty(t, diff(defaults(), load(t, empty...)))
 
-		_, err := Load(environ("DATABASE_URL=", "AUTH_ENCRYPTION_KEY="))
+		_, err := Load([]string{"DATABASE_URL=", "AUTH_ENCRYPTION_KEY="})
 		require.Equal(t, []string{
 			"DATABASE_URL: is required: postgres://user:password@host:5432/database",
 			"AUTH_ENCRYPTION_KEY: is required: 32 random bytes in base64 or hexadecimal: openssl rand -base64 32",
@@ -91,7 +91,7 @@ func TestConfig_Load(t *testing.T) {
 	t.Run("LastEntryCounts", func(t *testing.T) {
 		t.Parallel()
 		require.Equal(t, "two", load(t, "AUTH_JWT_AUDIENCE=one", "AUTH_JWT_AUDIENCE=two").JWT.Audience)
-		require.Equal(t, "authservice", load(t, "AUTH_JWT_AUDIENCE=one", "AUTH_JWT_AUDIENCE=").JWT.Audience)
+		require.Equal(t, "one", load(t, "AUTH_JWT_AUDIENCE=one", "AUTH_JWT_AUDIENCE=").JWT.Audience, "an empty one hides nothing")
 	})
 	t.Run("ValuesMayHoldAnything", func(t *testing.T) {
 		t.Parallel()

@@ -24,8 +24,8 @@ func (c *Config) validate(p *problems) {
 	positive := func(d time.Duration, name string) { must(d > 0, name, "must be longer than nothing") }
 
 	oneOf(c.Env, "AUTH_ENV", Development, Staging, Production)
-	must(c.DatabaseURL.IsSet(), "DATABASE_URL", "is required: postgres://user:password@host:5432/database")
-	must(!strings.Contains(c.DatabaseURL.Reveal(), ":"+exampleSecret+"@"), "DATABASE_URL", "still has the example's password")
+	must(c.DatabaseURL.IsSet(), databaseURL, "must not be empty") // as a file may be
+	must(!strings.Contains(c.DatabaseURL.Reveal(), ":"+exampleSecret+"@"), databaseURL, "still has the example's password")
 
 	public, err := url.Parse(c.PublicURL)
 	isURL := err == nil && (public.Scheme == "http" || public.Scheme == "https") && public.Host != "" && public.User == nil && public.RawQuery == "" && public.Fragment == ""

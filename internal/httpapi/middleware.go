@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -50,14 +49,15 @@ func (s *server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// recovered makes an error of a panic, with the stack of where it began.
+// recovered makes an error of a panic. It is called on top of the frames that
+// panicked, which are therefore in the error's stack.
 func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			if r == http.ErrAbortHandler { //nolint:errorlint // the value net/http compares with
 				panic(r)
 			}
-			err = apperr.InternalBecause(fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+			err = apperr.InternalBecause(fmt.Errorf("panic: %v", r))
 		}
 	}()
 	return next(c)

@@ -98,17 +98,10 @@ var databases atomic.Int64
 // New makes a database for one test, and removes it afterwards.
 func New(t testing.TB) *Database {
 	t.Helper()
-	require.NotNil(t, cluster.admin, "TestMain must call pgtest.Main")
-	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
-	ctx := context.Background()
-	_, err := cluster.admin.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+templateName()+copyStrategy(ctx))
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := cluster.admin.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
-		require.NoError(t, err)
-	})
+	name := create(t, " TEMPLATE "+templateName()+copyStrategy(t.Context()))
 	db := &Database{URL: cluster.url(name, runtimeRole, runtimePassword), OwnerURL: cluster.url(name, "", "")}
-	db.Pool, err = pgdb.Open(ctx, db.URL, pgdb.PoolOptions{
+	var err error
+	db.Pool, err = pgdb.Open(context.Background(), db.URL, pgdb.PoolOptions{
 		MaxConns: 8, MaxConnLifetime: time.Hour, MaxConnIdleTime: time.Minute,
 		ConnectTimeout: 30 * time.Second, StatementTimeout: time.Minute, LockTimeout: 30 * time.Second,
 	})
@@ -121,16 +114,21 @@ func New(t testing.TB) *Database {
 // returns the URL of its owner.
 func Empty(t testing.TB) string {
 	t.Helper()
+	return cluster.url(create(t, ""), "", "")
+}
+
+// create makes a database that is removed when the test ends.
+func create(t testing.TB, from string) (name string) {
+	t.Helper()
 	require.NotNil(t, cluster.admin, "TestMain must call pgtest.Main")
-	name := fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
-	ctx := context.Background()
-	_, err := cluster.admin.Exec(ctx, "CREATE DATABASE "+name)
+	name = fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
+	_, err := cluster.admin.Exec(t.Context(), "CREATE DATABASE "+name+from)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		_, err := cluster.admin.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
+		_, err := cluster.admin.Exec(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")
 		require.NoError(t, err)
 	})
-	return cluster.url(name, "", "")
+	return name
 }
 
 // Owner opens a connection as the tables' owner, for what the service itself may not do.

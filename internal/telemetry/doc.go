@@ -1,3 +1,4 @@
-// Package telemetry is what operators see: the logger. It imports nothing of
-// ours, so that every other package may be handed what it makes.
+// Package telemetry is what operators see: the logger, and the metrics and
+// profiles of the operations listener. It imports nothing of ours, so that every
+// other package may be handed what it makes.
 package telemetry
