@@ -16,6 +16,18 @@ LIMIT @page_size;
 -- name: APIKeyDelete :execrows
 UPDATE api_keys SET deleted_at = @now WHERE id = @id AND deleted_at IS NULL;
 
+-- name: APIKeyRotate :one
+-- The secret until now goes on for a while beside the new one; the one before it is void.
+UPDATE api_keys
+SET previous_secret_hash = secret_hash, previous_expires_at = @previous_expires_at::timestamptz,
+    secret_hash = @secret_hash, rotated_at = @now::timestamptz
+WHERE id = @id AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > @now)
+RETURNING *;
+
+-- name: APIKeyListOfUser :many
+-- The keys that a person made.
+SELECT * FROM api_keys WHERE created_by = @user_id ORDER BY id DESC;
+
 -- name: APIKeyUsed :exec
 -- The caller asks only when the last use is more than a minute old, so that a
 -- busy key is not a busy row.

@@ -45,3 +45,8 @@ WHERE a.user_id = @user_id;
 
 -- name: CreditAccountExists :one
 SELECT EXISTS (SELECT 1 FROM credit_accounts WHERE user_id = @user_id);
+
+-- name: CreditAccountClose :exec
+-- The user is deleted. It waits for a posting under way; later ones find the
+-- account closed.
+UPDATE credit_accounts SET closed_at = @now::timestamptz WHERE user_id = @user_id AND closed_at IS NULL;

@@ -33,3 +33,7 @@ WHERE t.user_id = @user_id
   AND (sqlc.narg(until)::timestamptz IS NULL OR t.created_at < sqlc.narg(until))
 ORDER BY t.sequence DESC
 LIMIT @page_size;
+
+-- name: CreditTransactionNoteDeleteOfUser :exec
+-- A person's text; the chain holds its digest only.
+DELETE FROM credit_transaction_notes WHERE user_id = @user_id;

@@ -1,5 +1,29 @@
 -- The schema that schema/migrations adds up to. Written by go run ./schema/dump; do not edit.
 
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+
+COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
+
+CREATE TYPE public.river_job_state AS ENUM (
+    'available',
+    'cancelled',
+    'completed',
+    'discarded',
+    'pending',
+    'retryable',
+    'running',
+    'scheduled'
+);
+
+CREATE FUNCTION public.audit_events_are_immutable() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% on % refused: what happened is never changed', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+
 CREATE FUNCTION public.credit_history_is_immutable() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -7,6 +31,22 @@ BEGIN
     RAISE EXCEPTION '% on % refused: applied transactions are never changed', TG_OP, TG_TABLE_NAME
         USING ERRCODE = 'integrity_constraint_violation';
 END
+$$;
+
+CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    SELECT CASE state
+        WHEN 'available' THEN get_bit(bitmask, 7)
+        WHEN 'cancelled' THEN get_bit(bitmask, 6)
+        WHEN 'completed' THEN get_bit(bitmask, 5)
+        WHEN 'discarded' THEN get_bit(bitmask, 4)
+        WHEN 'pending'   THEN get_bit(bitmask, 3)
+        WHEN 'retryable' THEN get_bit(bitmask, 2)
+        WHEN 'running'   THEN get_bit(bitmask, 1)
+        WHEN 'scheduled' THEN get_bit(bitmask, 0)
+        ELSE 0
+    END = 1;
 $$;
 
 CREATE TABLE public.api_keys (
@@ -19,9 +59,33 @@ CREATE TABLE public.api_keys (
     expires_at timestamp with time zone,
     last_used_at timestamp with time zone,
     deleted_at timestamp with time zone,
+    rotated_at timestamp with time zone,
+    previous_secret_hash bytea,
+    previous_expires_at timestamp with time zone,
     CONSTRAINT api_keys_name_length CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT api_keys_previous_secret CHECK ((((previous_secret_hash IS NULL) = (previous_expires_at IS NULL)) AND (octet_length(previous_secret_hash) = 32))),
     CONSTRAINT api_keys_scopes_known CHECK (((cardinality(scopes) > 0) AND (scopes <@ ARRAY['credits:read'::text, 'credits:grant'::text, 'credits:debit'::text, 'credits:transfer'::text, 'users:read'::text, 'users:write'::text, 'audit:read'::text]))),
     CONSTRAINT api_keys_secret_hash_length CHECK ((octet_length(secret_hash) = 32))
+);
+
+CREATE TABLE public.audit_event_clients (
+    event_id uuid NOT NULL,
+    ip inet,
+    user_agent text DEFAULT ''::text NOT NULL
+);
+
+CREATE TABLE public.audit_events (
+    id uuid NOT NULL,
+    type text NOT NULL,
+    actor_type text NOT NULL,
+    actor_id uuid,
+    target_type text,
+    target_id uuid,
+    request_id text,
+    details json DEFAULT '{}'::json NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT audit_events_actor_known CHECK (((actor_type = ANY (ARRAY['user'::text, 'api_key'::text, 'system'::text, 'anonymous'::text])) AND ((actor_type = ANY (ARRAY['user'::text, 'api_key'::text])) = (actor_id IS NOT NULL)))),
+    CONSTRAINT audit_events_target_known CHECK (((target_type = ANY (ARRAY['user'::text, 'session'::text, 'api_key'::text, 'signing_key'::text])) OR ((target_type IS NULL) AND (target_id IS NULL))))
 );
 
 CREATE TABLE public.credit_accounts (
@@ -32,6 +96,7 @@ CREATE TABLE public.credit_accounts (
     head_hash bytea DEFAULT '\x0000000000000000000000000000000000000000000000000000000000000000'::bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    closed_at timestamp with time zone,
     CONSTRAINT credit_accounts_balance_range CHECK (((balance >= 0) AND (balance <= '9007199254740991'::bigint))),
     CONSTRAINT credit_accounts_head_hash_length CHECK ((octet_length(head_hash) = 32)),
     CONSTRAINT credit_accounts_held_range CHECK (((held >= 0) AND (held <= balance))),
@@ -116,6 +181,27 @@ CREATE TABLE public.idempotency_keys (
     CONSTRAINT idempotency_keys_transaction_or_body CHECK ((((user_id IS NULL) = (sequence IS NULL)) AND ((sequence IS NULL) <> (body IS NULL))))
 );
 
+CREATE TABLE public.one_time_tokens (
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    purpose text NOT NULL,
+    email text NOT NULL,
+    token_hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT one_time_tokens_hash_length CHECK ((octet_length(token_hash) = 32)),
+    CONSTRAINT one_time_tokens_purpose_known CHECK ((purpose = ANY (ARRAY['verify_email'::text, 'change_email'::text, 'set_password'::text])))
+);
+
+CREATE UNLOGGED TABLE public.rate_limits (
+    key bytea NOT NULL,
+    attempted_at timestamp with time zone NOT NULL,
+    tat timestamp with time zone NOT NULL,
+    span interval NOT NULL,
+    allowed boolean NOT NULL
+)
+WITH (fillfactor='70');
+
 CREATE TABLE public.refresh_tokens (
     token_hash bytea NOT NULL,
     session_id uuid NOT NULL,
@@ -123,6 +209,83 @@ CREATE TABLE public.refresh_tokens (
     expires_at timestamp with time zone NOT NULL,
     rotated_at timestamp with time zone,
     CONSTRAINT refresh_tokens_hash_length CHECK ((octet_length(token_hash) = 32))
+);
+
+CREATE TABLE public.river_job (
+    id bigint NOT NULL,
+    state public.river_job_state DEFAULT 'available'::public.river_job_state NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    max_attempts smallint DEFAULT 25 NOT NULL,
+    attempted_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finalized_at timestamp with time zone,
+    scheduled_at timestamp with time zone DEFAULT now() NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    args jsonb NOT NULL,
+    attempted_by text[],
+    errors jsonb[],
+    kind text NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text DEFAULT 'default'::text NOT NULL,
+    tags character varying(255)[] DEFAULT '{}'::character varying[] NOT NULL,
+    unique_key bytea,
+    unique_states bit(8),
+    CONSTRAINT finalized_or_finalized_at_null CHECK ((((finalized_at IS NULL) AND (state <> ALL (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))) OR ((finalized_at IS NOT NULL) AND (state = ANY (ARRAY['cancelled'::public.river_job_state, 'completed'::public.river_job_state, 'discarded'::public.river_job_state]))))),
+    CONSTRAINT kind_length CHECK (((char_length(kind) > 0) AND (char_length(kind) < 128))),
+    CONSTRAINT max_attempts_is_positive CHECK ((max_attempts > 0)),
+    CONSTRAINT priority_in_range CHECK (((priority >= 1) AND (priority <= 4))),
+    CONSTRAINT queue_length CHECK (((char_length(queue) > 0) AND (char_length(queue) < 128)))
+);
+
+CREATE SEQUENCE public.river_job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.river_job_id_seq OWNED BY public.river_job.id;
+
+CREATE UNLOGGED TABLE public.river_leader (
+    elected_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    leader_id text NOT NULL,
+    name text DEFAULT 'default'::text NOT NULL,
+    CONSTRAINT leader_id_length CHECK (((char_length(leader_id) > 0) AND (char_length(leader_id) < 128))),
+    CONSTRAINT name_length CHECK ((name = 'default'::text))
+);
+
+CREATE TABLE public.river_migration (
+    line text NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT line_length CHECK (((char_length(line) > 0) AND (char_length(line) < 128))),
+    CONSTRAINT version_gte_1 CHECK ((version >= 1))
+);
+
+CREATE TABLE public.river_notification (
+    id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    payload text NOT NULL,
+    topic text NOT NULL,
+    CONSTRAINT topic_length CHECK (((length(topic) > 0) AND (length(topic) < 128)))
+);
+
+CREATE SEQUENCE public.river_notification_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE public.river_notification_id_seq OWNED BY public.river_notification.id;
+
+CREATE TABLE public.river_queue (
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    paused_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT CURRENT_TIMESTAMP NOT NULL
 );
 
 CREATE TABLE public.schema_migrations (
@@ -140,7 +303,7 @@ CREATE TABLE public.sessions (
     ended_at timestamp with time zone,
     end_reason text,
     CONSTRAINT sessions_end_has_reason CHECK (((ended_at IS NULL) = (end_reason IS NULL))),
-    CONSTRAINT sessions_end_reason_known CHECK ((end_reason = ANY (ARRAY['logout'::text, 'refresh_token_reused'::text])))
+    CONSTRAINT sessions_end_reason_known CHECK ((end_reason = ANY (ARRAY['logout'::text, 'refresh_token_reused'::text, 'ended_by_user'::text, 'ended_by_admin'::text, 'session_limit'::text, 'password_changed'::text, 'password_reset'::text, 'suspended'::text])))
 );
 
 CREATE TABLE public.signing_keys (
@@ -157,7 +320,7 @@ CREATE TABLE public.signing_keys (
 
 CREATE TABLE public.users (
     id uuid NOT NULL,
-    email text NOT NULL,
+    email text,
     email_verified boolean DEFAULT false NOT NULL,
     name text DEFAULT ''::text NOT NULL,
     metadata json DEFAULT '{}'::json NOT NULL,
@@ -167,14 +330,34 @@ CREATE TABLE public.users (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     last_login_at timestamp with time zone,
+    suspended_at timestamp with time zone,
+    suspended_until timestamp with time zone,
+    suspension_reason text,
+    deleted_at timestamp with time zone,
+    CONSTRAINT users_deleted_without_person CHECK (
+CASE
+    WHEN (deleted_at IS NULL) THEN (email IS NOT NULL)
+    ELSE ((email IS NULL) AND (password_hash IS NULL) AND (name = ''::text) AND ((metadata)::text = '{}'::text) AND (suspension_reason IS NULL) AND (role = 'user'::text))
+END),
     CONSTRAINT users_email_normalised CHECK (((email = lower((email COLLATE "C"))) AND ((length(email) >= 3) AND (length(email) <= 254)))),
     CONSTRAINT users_name_length CHECK ((length(name) <= 200)),
     CONSTRAINT users_role_known CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text]))),
-    CONSTRAINT users_status_known CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))
+    CONSTRAINT users_status_known CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text]))),
+    CONSTRAINT users_suspension_reason_length CHECK ((length(suspension_reason) <= 500))
 );
+
+ALTER TABLE ONLY public.river_job ALTER COLUMN id SET DEFAULT nextval('public.river_job_id_seq'::regclass);
+
+ALTER TABLE ONLY public.river_notification ALTER COLUMN id SET DEFAULT nextval('public.river_notification_id_seq'::regclass);
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.audit_event_clients
+    ADD CONSTRAINT audit_event_clients_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY public.audit_events
+    ADD CONSTRAINT audit_events_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.credit_accounts
     ADD CONSTRAINT credit_accounts_pkey PRIMARY KEY (user_id);
@@ -194,8 +377,35 @@ ALTER TABLE ONLY public.credit_transactions
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller_id, key);
 
+ALTER TABLE ONLY public.one_time_tokens
+    ADD CONSTRAINT one_time_tokens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.one_time_tokens
+    ADD CONSTRAINT one_time_tokens_token_hash_key UNIQUE (token_hash);
+
+ALTER TABLE ONLY public.one_time_tokens
+    ADD CONSTRAINT one_time_tokens_user_id_purpose_key UNIQUE (user_id, purpose);
+
+ALTER TABLE ONLY public.rate_limits
+    ADD CONSTRAINT rate_limits_pkey PRIMARY KEY (key);
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.river_job
+    ADD CONSTRAINT river_job_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_leader
+    ADD CONSTRAINT river_leader_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.river_migration
+    ADD CONSTRAINT river_migration_pkey1 PRIMARY KEY (line, version);
+
+ALTER TABLE ONLY public.river_notification
+    ADD CONSTRAINT river_notification_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.river_queue
+    ADD CONSTRAINT river_queue_pkey PRIMARY KEY (name);
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
@@ -214,6 +424,12 @@ ALTER TABLE ONLY public.users
 
 CREATE INDEX api_keys_created_by_idx ON public.api_keys USING btree (created_by);
 
+CREATE INDEX audit_events_actor_id_idx ON public.audit_events USING btree (actor_id, id) WHERE (actor_id IS NOT NULL);
+
+CREATE INDEX audit_events_target_id_idx ON public.audit_events USING btree (target_id, id) WHERE (target_id IS NOT NULL);
+
+CREATE INDEX audit_events_type_idx ON public.audit_events USING btree (type, id);
+
 CREATE INDEX credit_grants_burn_idx ON public.credit_grants USING btree (user_id, priority, expires_at, sequence) WHERE open;
 
 CREATE INDEX credit_grants_expiry_idx ON public.credit_grants USING btree (user_id, expires_at, sequence) WHERE (open AND (expires_at IS NOT NULL));
@@ -222,13 +438,45 @@ CREATE UNIQUE INDEX credit_transactions_id_key ON public.credit_transactions USI
 
 CREATE INDEX credit_transactions_reference_idx ON public.credit_transactions USING btree (user_id, reference, sequence) WHERE (reference IS NOT NULL);
 
+CREATE INDEX idempotency_keys_refused_idx ON public.idempotency_keys USING btree (created_at) WHERE (sequence IS NULL);
+
+CREATE INDEX one_time_tokens_expires_at_idx ON public.one_time_tokens USING btree (expires_at);
+
 CREATE UNIQUE INDEX refresh_tokens_newest_key ON public.refresh_tokens USING btree (session_id) WHERE (rotated_at IS NULL);
 
 CREATE INDEX refresh_tokens_session_id_idx ON public.refresh_tokens USING btree (session_id);
 
+CREATE INDEX river_job_args_index ON public.river_job USING gin (args);
+
+CREATE INDEX river_job_kind ON public.river_job USING btree (kind);
+
+CREATE INDEX river_job_metadata_index ON public.river_job USING gin (metadata);
+
+CREATE INDEX river_job_prioritized_fetching_index ON public.river_job USING btree (state, queue, priority, scheduled_at, id);
+
+CREATE INDEX river_job_state_and_finalized_at_index ON public.river_job USING btree (state, finalized_at) WHERE (finalized_at IS NOT NULL);
+
+CREATE UNIQUE INDEX river_job_unique_idx ON public.river_job USING btree (unique_key) WHERE ((unique_key IS NOT NULL) AND (unique_states IS NOT NULL) AND public.river_job_state_in_bitmask(unique_states, state));
+
+CREATE INDEX river_notification_created_at_idx ON public.river_notification USING btree (created_at);
+
+CREATE INDEX river_notification_topic_id_idx ON public.river_notification USING btree (topic, id);
+
+CREATE INDEX sessions_over_idx ON public.sessions USING btree (COALESCE(ended_at, expires_at));
+
 CREATE INDEX sessions_user_id_idx ON public.sessions USING btree (user_id, id);
 
 CREATE UNIQUE INDEX signing_keys_active_key ON public.signing_keys USING btree (algorithm) WHERE (state = 'active'::text);
+
+CREATE UNIQUE INDEX signing_keys_next_key ON public.signing_keys USING btree (algorithm) WHERE (state = 'next'::text);
+
+CREATE INDEX users_admin_idx ON public.users USING btree (id) WHERE (role = 'admin'::text);
+
+CREATE INDEX users_search_idx ON public.users USING gin ((((COALESCE(email, ''::text) || ' '::text) || lower(name))) public.gin_trgm_ops);
+
+CREATE INDEX users_suspended_idx ON public.users USING btree (id) WHERE (status = 'suspended'::text);
+
+CREATE TRIGGER audit_events_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_events FOR EACH STATEMENT EXECUTE FUNCTION public.audit_events_are_immutable();
 
 CREATE TRIGGER credit_transactions_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.credit_transactions FOR EACH STATEMENT EXECUTE FUNCTION public.credit_history_is_immutable();
 
@@ -236,6 +484,9 @@ CREATE TRIGGER idempotency_keys_immutable BEFORE DELETE OR UPDATE ON public.idem
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.audit_event_clients
+    ADD CONSTRAINT audit_event_clients_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.audit_events(id);
 
 ALTER TABLE ONLY public.credit_accounts
     ADD CONSTRAINT credit_accounts_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id);
@@ -252,6 +503,9 @@ ALTER TABLE ONLY public.credit_transactions
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_user_id_sequence_fkey FOREIGN KEY (user_id, sequence) REFERENCES public.credit_transactions(user_id, sequence);
 
+ALTER TABLE ONLY public.one_time_tokens
+    ADD CONSTRAINT one_time_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.refresh_tokens
     ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id) ON DELETE CASCADE;
 
@@ -259,6 +513,10 @@ ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.api_keys TO authservice_runtime;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.audit_event_clients TO authservice_runtime;
+
+GRANT SELECT,INSERT ON TABLE public.audit_events TO authservice_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_accounts TO authservice_runtime;
 
@@ -270,12 +528,24 @@ GRANT SELECT,INSERT ON TABLE public.credit_transactions TO authservice_runtime;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.idempotency_keys TO authservice_runtime;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.one_time_tokens TO authservice_runtime;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.rate_limits TO authservice_runtime;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.refresh_tokens TO authservice_runtime;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_job TO authservice_runtime;
+
+GRANT USAGE ON SEQUENCE public.river_job_id_seq TO authservice_runtime;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_leader TO authservice_runtime;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.river_queue TO authservice_runtime;
 
 GRANT SELECT ON TABLE public.schema_migrations TO authservice_runtime;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO authservice_runtime;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.signing_keys TO authservice_runtime;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.signing_keys TO authservice_runtime;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO authservice_runtime;

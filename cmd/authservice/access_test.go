@@ -18,8 +18,6 @@ import (
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
-	victim := s.user(t)
-
 	for path, item := range contract().Paths.Map() {
 		for method, operation := range item.Operations() {
 			t.Run(operation.OperationID, func(t *testing.T) {
@@ -27,10 +25,12 @@ func TestAccess(t *testing.T) {
 				scope, _ := operation.Extensions["x-required-scope"].(string)
 				role, _ := operation.Extensions["x-required-role"].(string)
 				bearer, apiKey := schemes(operation)
+				victim := s.user(t)
 				ask := func(c *caller) int {
 					response, _ := c.send(t, method, fill(path, victim.id()), exampleOf(t, operation), "Idempotency-Key", uuid.NewString())
 					return response.StatusCode
 				}
+				mine := strings.Contains(path, "/me") && operation.RequestBody != nil // may ask for a password again
 
 				if !bearer && !apiKey {
 					require.Less(t, ask(s.anonymous(t)), 500)
@@ -44,7 +44,9 @@ func TestAccess(t *testing.T) {
 					require.Equal(t, http.StatusForbidden, ask(victim), "the user concerned")
 					require.NotContains(t, []int{401, 403}, ask(s.admin(t)), "an administrator")
 				} else {
-					require.NotContains(t, []int{401, 403}, ask(s.user(t)), "a user")
+					status := ask(s.user(t))
+					require.NotEqual(t, http.StatusUnauthorized, status, "a user")
+					require.True(t, mine || status != http.StatusForbidden, "a user")
 				}
 
 				if !apiKey {
@@ -111,7 +113,7 @@ func schemes(operation *openapi3.Operation) (bearer, apiKey bool) {
 }
 
 func fill(path string, user uuid.UUID) string {
-	return strings.NewReplacer("{user_id}", user.String(), "{api_key_id}", uuid.NewString()).Replace(path)
+	return strings.NewReplacer("{user_id}", user.String(), "{api_key_id}", uuid.NewString(), "{session_id}", uuid.NewString()).Replace(path)
 }
 
 func exampleOf(t *testing.T, operation *openapi3.Operation) string {

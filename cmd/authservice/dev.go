@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/authservice/authservice/internal/config"
+	"github.com/authservice/authservice/internal/devmail"
 	"github.com/authservice/authservice/internal/telemetry"
 )
 
@@ -45,7 +47,7 @@ type devInfo struct {
 	BaseURL          string  `json:"base_url"`
 	OpsURL           string  `json:"ops_url"`
 	DocsURL          string  `json:"docs_url"`
-	MailboxURL       *string `json:"mailbox_url"` // null: there is no mail yet
+	MailboxURL       *string `json:"mailbox_url"` // null where AUTH_SMTP_HOST replaces the mailbox
 	Admin            login   `json:"admin"`
 	User             login   `json:"user"`
 	APIKey           string  `json:"api_key"`
@@ -62,7 +64,12 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 		return err
 	}
 	// Settings before anything is started: what is wrong with them is said at once.
-	c, err := config.Load(append(state.defaults(), e.environ...))
+	ownMailbox := e.setting("AUTH_SMTP_HOST") == ""
+	defaults := state.defaults()
+	if ownMailbox {
+		defaults = append(defaults, "AUTH_SMTP_HOST=127.0.0.1", "AUTH_SMTP_TLS=none", "AUTH_SMTP_FROM=no-reply@example.com")
+	}
+	c, err := config.Load(append(defaults, e.environ...))
 	if err != nil {
 		return err
 	}
@@ -87,6 +94,19 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 		c = c.WithPublicURL(urlOf(l.api))
 	}
 	c.DatabaseURL = config.NewSecret(db.runtimeURL)
+	log := telemetry.NewLogger(e.stderr, c.Log.Format, c.Log.Level)
+	var mailbox http.Handler
+	if ownMailbox {
+		box, err := devmail.Start("127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer box.Close()
+		mailbox = box.Handler(mailboxPath)
+		if c, err = c.WithMailServer(box.Addr()); err != nil {
+			return err
+		}
+	}
 
 	progress("migrating the database")
 	if err := db.migrate(ctx); err != nil {
@@ -97,7 +117,7 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 		return err
 	}
 	defer pool.Close()
-	d, err := newDomain(ctx, c, pool)
+	d, err := newDomain(ctx, c, pool, log)
 	if err != nil {
 		return err
 	}
@@ -105,14 +125,17 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 		BaseURL: urlOf(l.api), OpsURL: urlOf(l.ops), DocsURL: urlOf(l.api) + "/docs",
 		DatabaseURL: db.runtimeURL, OwnerDatabaseURL: db.ownerURL,
 	}
+	if mailbox != nil {
+		url := urlOf(l.api) + mailboxPath
+		info.MailboxURL = &url
+	}
 	if err := seed(ctx, d, state, &info, progress); err != nil {
 		return err
 	}
 
-	log := telemetry.NewLogger(e.stderr, c.Log.Format, c.Log.Level)
 	warn(ctx, log, c, e)
 	var announced error
-	err = d.serve(ctx, c, l, log, func() {
+	err = d.serve(ctx, c, l, log, mailbox, func() {
 		announced = announce(e.stdout, info)
 		progress("ready; Ctrl-C stops everything")
 	})
@@ -122,16 +145,24 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	return errors.Join(err, announced)
 }
 
+// mailboxPath is where dev shows what was mailed.
+const mailboxPath = "/dev/mail"
+
 func announceJSON(w io.Writer, info devInfo) error {
 	return json.NewEncoder(w).Encode(info)
 }
 
 func announcePeople(w io.Writer, i devInfo) error {
+	mailbox := "none: mail goes to AUTH_SMTP_HOST"
+	if i.MailboxURL != nil {
+		mailbox = *i.MailboxURL
+	}
 	_, err := fmt.Fprintf(w, `
   Auth Service is ready.
 
   API          %[1]s
   Swagger UI   %[2]s
+  Mailbox      %[11]s
   Operations   %[3]s/metrics, %[3]s/debug/pprof/
   PostgreSQL   %[4]s
                %[5]s  (owner)
@@ -146,6 +177,6 @@ func announcePeople(w io.Writer, i devInfo) error {
     -d '{"email":"%[8]s","password":"%[9]s"}'
 
 `, i.BaseURL, i.DocsURL, i.OpsURL, i.DatabaseURL, i.OwnerDatabaseURL,
-		i.Admin.Email, i.Admin.Password, i.User.Email, i.User.Password, i.APIKey)
+		i.Admin.Email, i.Admin.Password, i.User.Email, i.User.Password, i.APIKey, mailbox)
 	return err
 }

@@ -91,7 +91,7 @@ func TestDev(t *testing.T) {
 	first := startDev(t, dir)
 
 	// What it printed works.
-	require.Nil(t, first.info.MailboxURL)
+	require.Equal(t, first.info.BaseURL+"/dev/mail", *first.info.MailboxURL)
 	admin, user := first.logIn(t, first.info.Admin), first.logIn(t, first.info.User)
 	require.Equal(t, authclient.UserRoleAdmin, admin.session.User.Role)
 	balance := user.balance(t)

@@ -21,11 +21,11 @@ type login struct {
 func seed(ctx context.Context, d *domain, state *devState, info *devInfo, progress func(string)) error {
 	info.Admin = login{"admin@example.com", state.AdminPassword}
 	info.User = login{"user@example.com", state.UserPassword}
-	admin, err := ensureUser(ctx, d, identity.NewUser{Email: info.Admin.Email, Password: info.Admin.Password, Name: "Demo Admin", Role: identity.RoleAdmin}, progress)
+	admin, err := ensureUser(ctx, d, identity.NewUser{Email: info.Admin.Email, Password: info.Admin.Password, EmailVerified: true, Name: "Demo Admin", Role: identity.RoleAdmin}, progress)
 	if err != nil {
 		return err
 	}
-	user, err := ensureUser(ctx, d, identity.NewUser{Email: info.User.Email, Password: info.User.Password, Name: "Demo User", Role: identity.RoleUser}, progress)
+	user, err := ensureUser(ctx, d, identity.NewUser{Email: info.User.Email, Password: info.User.Password, EmailVerified: true, Name: "Demo User", Role: identity.RoleUser}, progress)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authservice/authservice/api/authclient"
+	"github.com/authservice/authservice/internal/devmail"
 	"github.com/authservice/authservice/internal/pgtest"
 	"github.com/authservice/authservice/internal/tokens"
 )
@@ -43,6 +46,36 @@ func startService(t *testing.T, settings ...string) *service {
 	db := pgtest.New(t)
 	key := base64.StdEncoding.EncodeToString(tokens.NewSecret())
 	return startServiceOn(t, db, append([]string{"AUTH_ENCRYPTION_KEY=" + key}, settings...)...)
+}
+
+// startServiceWithMail runs the service with a mail server of the test's own.
+func startServiceWithMail(t *testing.T, settings ...string) (*service, *devmail.Mailbox) {
+	t.Helper()
+	box, err := devmail.Start("127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, box.Close()) })
+	host, port, err := net.SplitHostPort(box.Addr())
+	require.NoError(t, err)
+	return startService(t, append([]string{
+		"AUTH_SMTP_HOST=" + host, "AUTH_SMTP_PORT=" + port, "AUTH_SMTP_TLS=none",
+		"AUTH_SMTP_FROM=Test <no-reply@example.com>", "AUTH_PUBLIC_URL=https://auth.example.com",
+	}, settings...)...), box
+}
+
+var linkToken = regexp.MustCompile(`https://auth\.example\.com/[a-z-]+#token=(\S+)`)
+
+// mailed waits for a mail whose subject has these words, and returns it with
+// the token of its link, if it has one.
+func mailed(t *testing.T, box *devmail.Mailbox, to, subject string) (message devmail.Message, token string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	message, err := box.Wait(ctx, to, func(m devmail.Message) bool { return strings.Contains(m.Subject, subject) })
+	require.NoError(t, err, "%q", subject)
+	if found := linkToken.FindStringSubmatch(message.Text); found != nil {
+		token = found[1]
+	}
+	return message, token
 }
 
 func startServiceOn(t *testing.T, db *pgtest.Database, settings ...string) *service {

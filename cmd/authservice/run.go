@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/authservice/authservice/internal/config"
+	"github.com/authservice/authservice/internal/telemetry"
 )
 
 // env is what a command may touch of the world.
@@ -35,7 +36,7 @@ func run(ctx context.Context, args []string, e env) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(devCommand(e), serveCommand(e), migrateCommand(e), usersCommand(e), versionCommand(e))
+	root.AddCommand(devCommand(e), serveCommand(e), migrateCommand(e), usersCommand(e), keysCommand(e), versionCommand(e))
 	root.SetArgs(args)
 	root.SetIn(e.stdin)
 	root.SetOut(e.stdout)
@@ -74,6 +75,24 @@ func (e env) loadConfig() (config.Config, env, error) {
 	}
 	c, err := config.Load(e.environ)
 	return c, e, err
+}
+
+// withDomain runs a command on the service's database, beside the service itself.
+func (e env) withDomain(ctx context.Context, do func(context.Context, *domain) error) error {
+	c, e, err := e.loadConfig()
+	if err != nil {
+		return err
+	}
+	pool, err := openPool(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	d, err := newDomain(ctx, c, pool, telemetry.NewLogger(e.stderr, c.Log.Format, "warn"))
+	if err != nil {
+		return err
+	}
+	return do(ctx, d)
 }
 
 // setting returns a setting that a command reads by itself, empty for none.

@@ -46,11 +46,11 @@ func serve(ctx context.Context, c config.Config, e env) error {
 	if err := migrated(ctx, c, pool, log); err != nil {
 		return err
 	}
-	d, err := newDomain(ctx, c, pool)
+	d, err := newDomain(ctx, c, pool, log)
 	if err != nil {
 		return err
 	}
-	return d.serve(ctx, c, l, log, func() {
+	return d.serve(ctx, c, l, log, nil, func() {
 		log.InfoContext(ctx, "ready", "url", urlOf(l.api), "ops_url", urlOf(l.ops), "service.version", version())
 	})
 }
@@ -62,6 +62,12 @@ func warn(ctx context.Context, log *slog.Logger, c config.Config, e env) {
 	}
 	if c.Env == config.Production && e.setting("AUTH_PUBLIC_URL") == "" {
 		log.WarnContext(ctx, "AUTH_PUBLIC_URL is not set: tokens are issued in the name of "+c.PublicURL)
+	}
+	if c.Env == config.Production && !c.RateLimitEnabled {
+		log.WarnContext(ctx, "AUTH_RATE_LIMIT_ENABLED is false: passwords can be guessed without a limit")
+	}
+	if c.SMTP.Host == "" {
+		log.WarnContext(ctx, "AUTH_SMTP_HOST is not set: no mail is sent, forgotten passwords cannot be reset")
 	}
 	if c.JWT.Algorithm == "HS256" {
 		log.WarnContext(ctx, "AUTH_JWT_ALGORITHM is HS256: no other service can verify tokens")

@@ -9,15 +9,20 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/config"
 	"github.com/authservice/authservice/internal/creditledger"
 	"github.com/authservice/authservice/internal/httpapi"
 	"github.com/authservice/authservice/internal/identity"
+	"github.com/authservice/authservice/internal/jobs"
 	"github.com/authservice/authservice/internal/pgdb"
+	"github.com/authservice/authservice/internal/ratelimit"
 	"github.com/authservice/authservice/internal/telemetry"
 	"github.com/authservice/authservice/internal/tokens"
+	"github.com/authservice/authservice/internal/webui"
 )
 
 // maxBody is the size of the largest request body, in bytes.
@@ -27,6 +32,9 @@ const maxBody = 64 << 10
 type domain struct {
 	pool     *pgxpool.Pool
 	tokens   *tokens.Service
+	audit    *audit.Log
+	limits   *ratelimit.Limiter
+	jobs     *jobs.Queue
 	identity *identity.Service
 	ledger   *creditledger.Ledger
 }
@@ -44,30 +52,88 @@ func openPool(ctx context.Context, c config.Config) (*pgxpool.Pool, error) {
 }
 
 // newDomain joins the rooms. Whoever calls it closes the pool.
-func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool) (*domain, error) {
+func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, log *slog.Logger) (*domain, error) {
 	key := c.EncryptionKeyBytes()
 	sealer, err := tokens.NewSealer(key)
 	if err != nil {
 		return nil, err
 	}
+	d := &domain{
+		pool: pool, audit: audit.New(pool, time.Now), ledger: creditledger.New(pool, time.Now),
+		limits: ratelimit.New(pool, ratelimit.Options{Key: tokens.DeriveKey(key, "limits"), Enabled: c.RateLimitEnabled, Now: time.Now}),
+	}
+	if d.tokens, err = openTokens(ctx, c, pool, sealer, d.audit); err != nil {
+		return nil, err
+	}
+	if d.jobs, err = jobs.New(pool, jobs.Options{Log: log}); err != nil {
+		return nil, err
+	}
+	mailer, err := newMailer(c)
+	if err != nil {
+		return nil, err
+	}
+	d.identity = identity.New(pool, identity.Rooms{
+		Tokens: d.tokens, Audit: d.audit, Limiter: d.limits, Jobs: d.jobs, Sealer: sealer, Mailer: mailer,
+		UserCreated: d.ledger.OpenAccount, UserDeleted: d.ledger.CloseAccount,
+	}, identityOptions(c, key))
+	d.registerJobs(log)
+	return d, nil
+}
+
+func openTokens(ctx context.Context, c config.Config, pool *pgxpool.Pool, sealer *tokens.Sealer, events *audit.Log) (*tokens.Service, error) {
 	t, err := tokens.Open(ctx, pool, sealer, tokens.Options{
-		Algorithm: c.JWT.Algorithm, Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, TTL: c.AccessTokenTTL, Now: time.Now,
+		Algorithm: c.JWT.Algorithm, Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, TTL: c.AccessTokenTTL,
+		RotationInterval: c.JWT.KeyRotation, Rotated: auditRotation(events), Now: time.Now,
 	})
 	if errors.Is(err, tokens.ErrWrongKey) {
 		return nil, fmt.Errorf("AUTH_ENCRYPTION_KEY: %w", err)
 	}
-	if err != nil {
-		return nil, err
+	return t, err
+}
+
+// auditRotation writes an event for each signing key that changed its state.
+func auditRotation(events *audit.Log) func(context.Context, pgx.Tx, tokens.Rotation) error {
+	return func(ctx context.Context, tx pgx.Tx, r tokens.Rotation) error {
+		changed := map[string][]string{"next": nonEmpty(r.Made), "active": nonEmpty(r.Activated), "retired": r.Retired, "revoked": r.Revoked, "deleted": r.Deleted}
+		for state, kids := range changed {
+			for _, kid := range kids {
+				err := events.Write(ctx, tx, audit.SigningKeyRotated, audit.Target{Type: audit.TargetSigningKey}, audit.Details{"kid": kid, "state": state})
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	}
-	ledger := creditledger.New(pool, time.Now)
-	return &domain{
-		pool: pool, tokens: t, ledger: ledger,
-		identity: identity.New(pool, t, identity.Options{
-			BcryptCost: c.BcryptCost, Pepper: []byte(c.PasswordPepper.Reveal()), RefreshKey: tokens.DeriveKey(key, "refresh"),
-			RefreshTokenTTL: c.RefreshTokenTTL, RefreshGrace: c.RefreshGrace, SessionTTL: c.SessionTTL,
-			Now: time.Now, UserCreated: ledger.OpenAccount,
-		}),
-	}, nil
+}
+
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+func identityOptions(c config.Config, key []byte) identity.Options {
+	l := c.Limit
+	return identity.Options{
+		Passwords: identity.PasswordOptions{
+			Cost: c.BcryptCost, Pepper: []byte(c.PasswordPepper.Reveal()), PreviousPeppers: c.PreviousPeppers(),
+			Slots: c.BcryptConcurrency, Queue: c.BcryptQueue,
+		},
+		RequireVerifiedEmail: c.RequireEmailVerification,
+		RefreshKey:           tokens.DeriveKey(key, "refresh"),
+		RefreshTokenTTL:      c.RefreshTokenTTL, RefreshGrace: c.RefreshGrace, SessionTTL: c.SessionTTL, MaxSessions: c.MaxSessions,
+		LinkKey: tokens.DeriveKey(key, "links"), LinkBase: c.FrontendURL,
+		ResetTTL: c.ResetLinkTTL, VerifyTTL: c.VerificationLinkTTL, InvitationTTL: c.InvitationTTL,
+		Limits: identity.Limits{
+			LoginPerAddress: ratelimit.Rate(l.LoginAddress), LoginPerPair: ratelimit.Rate(l.LoginPair),
+			LoginPerAccount: ratelimit.Rate(l.LoginAccount), LoginUnderAttack: ratelimit.Rate(l.LoginUnderAttack),
+			RegisterPerAddress: ratelimit.Rate(l.Register), MailPerAddress: ratelimit.Rate(l.MailAddress), MailPerAccount: ratelimit.Rate(l.MailAccount),
+			LinkPerAddress: ratelimit.Rate(l.Link), RefreshPerAddress: ratelimit.Rate(l.Refresh), ConfirmPerSession: ratelimit.Rate(l.Confirm),
+		},
+		Now: time.Now,
+	}
 }
 
 // listeners are the addresses of a service, taken before anything slow is done.
@@ -100,11 +166,12 @@ func urlOf(l net.Listener) string {
 }
 
 // serve answers requests on l until ctx ends, then finishes those under way.
-// ready is called once it answers.
-func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *slog.Logger, ready func()) error {
+// mailbox is dev's, nil for none. ready is called once it answers.
+func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *slog.Logger, mailbox http.Handler, ready func()) error {
 	health := newHealth(d.pool)
 	handler, err := httpapi.New(httpapi.Options{
-		Identity: d.identity, Ledger: d.ledger, Tokens: d.tokens, Ready: health.check, Log: log,
+		Identity: d.identity, Ledger: d.ledger, Tokens: d.tokens, Audit: d.audit, Ready: health.check, Log: log,
+		Pages: webui.PagesOptions{ProductName: c.Mail.ProductName}, Mailbox: mailbox, TrustedProxies: c.TrustedProxies,
 		Scale: c.CreditsScale, RequestTimeout: c.HTTP.RequestTimeout, MaxBody: maxBody,
 	})
 	if err != nil {
@@ -119,6 +186,9 @@ func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *s
 	// Profiles take as long as they are asked to, so that only the head is bounded.
 	opsServer := &http.Server{Handler: telemetry.OpsHandler(), ErrorLog: errorLog, ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout}
 
+	if err := d.jobs.Start(ctx); err != nil {
+		return err
+	}
 	failed := make(chan error, 2)
 	go func() { failed <- apiServer.Serve(l.api) }()
 	go func() { failed <- opsServer.Serve(l.ops) }()
@@ -133,5 +203,5 @@ func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *s
 	health.stop()
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.HTTP.ShutdownTimeout)
 	defer cancel()
-	return errors.Join(err, apiServer.Shutdown(finish), opsServer.Close())
+	return errors.Join(err, apiServer.Shutdown(finish), d.jobs.Stop(finish), opsServer.Close())
 }

@@ -68,11 +68,11 @@ func TestSystem_NoSuchPathOrMethod(t *testing.T) {
 		require.Equal(t, 404, response.StatusCode, path)
 		requireProblem(t, response, body, "not_found", "")
 	}
-	for method, allow := range map[string]string{"PUT": "OPTIONS, GET, PATCH", "DELETE": "OPTIONS, GET, PATCH", "POST": "OPTIONS, GET, PATCH"} {
+	for _, method := range []string{"PUT", "POST"} {
 		response, body := s.anonymous(t).send(t, method, "/v1/me", "")
 		require.Equal(t, 405, response.StatusCode)
 		requireProblem(t, response, body, "method_not_allowed", "")
-		require.Equal(t, allow, response.Header.Get("Allow"))
+		require.Equal(t, "OPTIONS, DELETE, GET, PATCH", response.Header.Get("Allow"))
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,32 +30,21 @@ func usersCreateCommand(e env) *cobra.Command {
 		Short: "Create a user; the password is prompted for, or read from standard input",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, e, err := e.loadConfig()
-			if err != nil {
-				return err
-			}
-			if n.Password, err = readPassword(e); err != nil {
-				return err
-			}
-			n.Role = identity.RoleUser
+			n.Role, n.EmailVerified = identity.RoleUser, true // the operator vouches for the address
 			if admin {
 				n.Role = identity.RoleAdmin
 			}
-			pool, err := openPool(cmd.Context(), c)
-			if err != nil {
-				return err
-			}
-			defer pool.Close()
-			d, err := newDomain(cmd.Context(), c, pool)
-			if err != nil {
-				return err
-			}
-			user, err := d.identity.CreateUser(cmd.Context(), n)
-			if err != nil {
-				return apperr.Plain(err)
-			}
-			fmt.Fprintf(e.stdout, "%s %s %s\n", user.ID, user.Email, user.Role)
-			return nil
+			return e.withDomain(cmd.Context(), func(ctx context.Context, d *domain) (err error) {
+				if n.Password, err = readPassword(e); err != nil {
+					return err
+				}
+				user, err := d.identity.CreateUser(ctx, n)
+				if err != nil {
+					return apperr.Plain(err)
+				}
+				fmt.Fprintf(e.stdout, "%s %s %s\n", user.ID, user.Email, user.Role)
+				return nil
+			})
 		},
 	}
 	cmd.Flags().StringVar(&n.Email, "email", "", "e-mail address")

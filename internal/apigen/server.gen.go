@@ -38,6 +38,138 @@ func (e ActorType) Valid() bool {
 	}
 }
 
+// Defines values for AuditActorType.
+const (
+	AuditActorTypeAPIKey    AuditActorType = "api_key"
+	AuditActorTypeAnonymous AuditActorType = "anonymous"
+	AuditActorTypeSystem    AuditActorType = "system"
+	AuditActorTypeUser      AuditActorType = "user"
+)
+
+// Valid indicates whether the value is a known member of the AuditActorType enum.
+func (e AuditActorType) Valid() bool {
+	switch e {
+	case AuditActorTypeAPIKey:
+		return true
+	case AuditActorTypeAnonymous:
+		return true
+	case AuditActorTypeSystem:
+		return true
+	case AuditActorTypeUser:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditEventType.
+const (
+	AuditEventTypeAuthnEmailChangeRequested       AuditEventType = "authn_email_change_requested"
+	AuditEventTypeAuthnEmailChanged               AuditEventType = "authn_email_changed"
+	AuditEventTypeAuthnEmailVerificationRequested AuditEventType = "authn_email_verification_requested"
+	AuditEventTypeAuthnEmailVerified              AuditEventType = "authn_email_verified"
+	AuditEventTypeAuthnLoginFail                  AuditEventType = "authn_login_fail"
+	AuditEventTypeAuthnLoginSuccess               AuditEventType = "authn_login_success"
+	AuditEventTypeAuthnPasswordChange             AuditEventType = "authn_password_change"
+	AuditEventTypeAuthnPasswordChangeFail         AuditEventType = "authn_password_change_fail"
+	AuditEventTypeAuthnPasswordConfirmFail        AuditEventType = "authn_password_confirm_fail"
+	AuditEventTypeAuthnPasswordResetRequested     AuditEventType = "authn_password_reset_requested"
+	AuditEventTypeAuthnTokenCreated               AuditEventType = "authn_token_created"
+	AuditEventTypeAuthnTokenDeleted               AuditEventType = "authn_token_deleted"
+	AuditEventTypeAuthnTokenReuse                 AuditEventType = "authn_token_reuse"
+	AuditEventTypeAuthnTokenRotated               AuditEventType = "authn_token_rotated"
+	AuditEventTypePrivilegePermissionsChanged     AuditEventType = "privilege_permissions_changed"
+	AuditEventTypeSessionExpired                  AuditEventType = "session_expired"
+	AuditEventTypeSessionRenewed                  AuditEventType = "session_renewed"
+	AuditEventTypeSessionUseAfterExpire           AuditEventType = "session_use_after_expire"
+	AuditEventTypeSigningKeyRotated               AuditEventType = "signing_key_rotated"
+	AuditEventTypeUserCreated                     AuditEventType = "user_created"
+	AuditEventTypeUserDeleted                     AuditEventType = "user_deleted"
+	AuditEventTypeUserSuspended                   AuditEventType = "user_suspended"
+	AuditEventTypeUserUnsuspended                 AuditEventType = "user_unsuspended"
+	AuditEventTypeUserUpdated                     AuditEventType = "user_updated"
+)
+
+// Valid indicates whether the value is a known member of the AuditEventType enum.
+func (e AuditEventType) Valid() bool {
+	switch e {
+	case AuditEventTypeAuthnEmailChangeRequested:
+		return true
+	case AuditEventTypeAuthnEmailChanged:
+		return true
+	case AuditEventTypeAuthnEmailVerificationRequested:
+		return true
+	case AuditEventTypeAuthnEmailVerified:
+		return true
+	case AuditEventTypeAuthnLoginFail:
+		return true
+	case AuditEventTypeAuthnLoginSuccess:
+		return true
+	case AuditEventTypeAuthnPasswordChange:
+		return true
+	case AuditEventTypeAuthnPasswordChangeFail:
+		return true
+	case AuditEventTypeAuthnPasswordConfirmFail:
+		return true
+	case AuditEventTypeAuthnPasswordResetRequested:
+		return true
+	case AuditEventTypeAuthnTokenCreated:
+		return true
+	case AuditEventTypeAuthnTokenDeleted:
+		return true
+	case AuditEventTypeAuthnTokenReuse:
+		return true
+	case AuditEventTypeAuthnTokenRotated:
+		return true
+	case AuditEventTypePrivilegePermissionsChanged:
+		return true
+	case AuditEventTypeSessionExpired:
+		return true
+	case AuditEventTypeSessionRenewed:
+		return true
+	case AuditEventTypeSessionUseAfterExpire:
+		return true
+	case AuditEventTypeSigningKeyRotated:
+		return true
+	case AuditEventTypeUserCreated:
+		return true
+	case AuditEventTypeUserDeleted:
+		return true
+	case AuditEventTypeUserSuspended:
+		return true
+	case AuditEventTypeUserUnsuspended:
+		return true
+	case AuditEventTypeUserUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AuditTargetType.
+const (
+	AuditTargetTypeAPIKey     AuditTargetType = "api_key"
+	AuditTargetTypeSession    AuditTargetType = "session"
+	AuditTargetTypeSigningKey AuditTargetType = "signing_key"
+	AuditTargetTypeUser       AuditTargetType = "user"
+)
+
+// Valid indicates whether the value is a known member of the AuditTargetType enum.
+func (e AuditTargetType) Valid() bool {
+	switch e {
+	case AuditTargetTypeAPIKey:
+		return true
+	case AuditTargetTypeSession:
+		return true
+	case AuditTargetTypeSigningKey:
+		return true
+	case AuditTargetTypeUser:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckStatus.
 const (
 	CheckStatusFailed CheckStatus = "failed"
@@ -203,6 +335,33 @@ func (e UserStatus) Valid() bool {
 	}
 }
 
+// AccountExport Everything that is held about a person.
+//
+// Example: {"api_keys":[{"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","previous_expires_at":null,"rotated_at":null,"scopes":["credits:read","credits:grant"]}],"audit_events":[{"actor":{"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"},"created_at":"2026-11-23T09:31:00.123456Z","details":{"after":"admin","before":"user"},"id":"019ab5c3-9f32-7e16-8a7b-6c5d4e3f2a1b","ip":"203.0.113.7","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","target":{"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"},"type":"privilege_permissions_changed","user_agent":"curl/8.14.1"}],"credits":{"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]},"exported_at":"2026-11-23T10:30:00.123456Z","sessions":[{"created_at":"2026-11-23T09:30:00.123456Z","end_reason":"logout","ended_at":"2026-11-23T10:00:00.123456Z","expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}],"user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}}
+type AccountExport struct {
+	// APIKeys The API keys that I made, newest first, deleted ones included.
+	APIKeys []APIKey `json:"api_keys"`
+
+	// AuditEvents What I did and what was done to my account, newest first.
+	AuditEvents []AuditEvent `json:"audit_events"`
+
+	// Credits The account of credits with all that ever moved.
+	//
+	// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
+	Credits ExportedCredits `json:"credits"`
+
+	// ExportedAt When this was put together.
+	//
+	// Example: 2026-11-23T10:30:00.123456Z
+	ExportedAt time.Time `json:"exported_at"`
+
+	// Sessions My sessions, newest first, as far back as they are kept.
+	Sessions []ExportedSession `json:"sessions"`
+
+	// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}
+	User User `json:"user"`
+}
+
 // Actor Who did it.
 //
 // Example: {"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"}
@@ -228,7 +387,7 @@ type ActorType string
 // Example: 250
 type Amount = int64
 
-// APIKey Example: {"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","scopes":["credits:read","credits:grant"]}
+// APIKey Example: {"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","previous_expires_at":null,"rotated_at":null,"scopes":["credits:read","credits:grant"]}
 type APIKey struct {
 	// CreatedAt When the key was made.
 	//
@@ -253,13 +412,19 @@ type APIKey struct {
 	// Example: billing backend
 	Name string `json:"name"`
 
+	// PreviousExpiresAt Until when the secret before the last rotation still works (which may be over), null if the key was never rotated.
+	PreviousExpiresAt nullable.Nullable[time.Time] `json:"previous_expires_at"`
+
+	// RotatedAt When the key last got a new secret, null if never.
+	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
+
 	// Scopes What the key may do.
 	//
 	// Example: ["credits:read","credits:grant"]
 	Scopes []Scope `json:"scopes"`
 }
 
-// APIKeyPage Example: {"items":[{"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","scopes":["credits:read","credits:grant"]}],"next_cursor":"MTI"}
+// APIKeyPage Example: {"items":[{"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","previous_expires_at":null,"rotated_at":null,"scopes":["credits:read","credits:grant"]}],"next_cursor":"MTI"}
 type APIKeyPage struct {
 	// Items Newest first.
 	Items []APIKey `json:"items"`
@@ -269,6 +434,168 @@ type APIKeyPage struct {
 	// Example: MTI
 	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
+
+// AuditActor Who did it.
+//
+// Example: {"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"}
+type AuditActor struct {
+	// ID The id of the user or the API key, null for the others.
+	//
+	// Example: 019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f
+	ID nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Type The kind of who did it; `system` is the service itself or its operator at the command line, `anonymous` somebody who has not shown who they are. An open enumeration.
+	//
+	//
+	// Example: user
+	Type AuditActorType `json:"type"`
+}
+
+// AuditActorType The kind of who did it; `system` is the service itself or its operator at the command line, `anonymous` somebody who has not shown who they are. An open enumeration.
+//
+// Example: user
+type AuditActorType string
+
+// AuditEvent Example: {"actor":{"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"},"created_at":"2026-11-23T09:31:00.123456Z","details":{"after":"admin","before":"user"},"id":"019ab5c3-9f32-7e16-8a7b-6c5d4e3f2a1b","ip":"203.0.113.7","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","target":{"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"},"type":"privilege_permissions_changed","user_agent":"curl/8.14.1"}
+type AuditEvent struct {
+	// Actor Who did it.
+	//
+	// Example: {"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"}
+	Actor AuditActor `json:"actor"`
+
+	// CreatedAt When it happened.
+	//
+	// Example: 2026-11-23T09:31:00.123456Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Details What else there is to say, by type. Never secrets, names or addresses.
+	//
+	// Example: {"after":"admin","before":"user"}
+	Details json.RawMessage `json:"details"`
+
+	// ID The event's id.
+	//
+	// Example: 019ab5c3-9f32-7e16-8a7b-6c5d4e3f2a1b
+	ID openapi_types.UUID `json:"id"`
+
+	// IP The address that the request came from, null if there was none or it was erased with the person.
+	//
+	// Example: 203.0.113.7
+	IP nullable.Nullable[string] `json:"ip"`
+
+	// RequestID The id of the request, null if there was none.
+	//
+	// Example: 019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d
+	RequestID nullable.Nullable[string] `json:"request_id"`
+
+	// Target What it was done to, null if that is not known, as in a login to an address that nobody has.
+	//
+	// Example: {"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"}
+	Target nullable.Nullable[AuditTarget] `json:"target"`
+
+	// Type What happened, in the names of the OWASP logging vocabulary and others in its manner. An open
+	// enumeration.
+	//
+	// | type | what happened | `details` |
+	// |---|---|---|
+	// | `user_created` | an account was made | `role` |
+	// | `user_updated` | name or metadata were changed | `fields`: the names of those changed |
+	// | `user_deleted` | an account was deleted | `role`: the last one |
+	// | `user_suspended` | a user was suspended | `before`, `after`: the status; `until` |
+	// | `user_unsuspended` | a suspension ended | `before`, `after`: the status; `reason`: `expired`, if by itself |
+	// | `privilege_permissions_changed` | a user's role was changed | `before`, `after`: the role |
+	// | `authn_login_success` | a session was started | `session_id` |
+	// | `authn_login_fail` | a login failed | `reason`: `wrong_credentials`, `suspended`, `email_not_verified` |
+	// | `authn_password_change` | a password was set | `reason`: `password_changed` or `password_reset` |
+	// | `authn_password_change_fail` | a password was not changed | `reason` |
+	// | `authn_password_confirm_fail` | a password that had to be entered again was wrong | `operation` |
+	// | `authn_password_reset_requested` | a link to set a new password was asked for | |
+	// | `authn_email_verification_requested` | a link to verify an address was asked for | |
+	// | `authn_email_verified` | an address was verified | |
+	// | `authn_email_change_requested` | a change of address was asked for | |
+	// | `authn_email_changed` | the address was changed | |
+	// | `authn_token_reuse` | a refresh token was used again; its session has ended | |
+	// | `session_renewed` | a session was refreshed | |
+	// | `session_expired` | a session ended | `reason`: `logout`, `ended_by_user`, `ended_by_admin`, `session_limit`, `password_changed`, `password_reset`, `suspended`, `refresh_token_reused` |
+	// | `session_use_after_expire` | a refresh token of a session was used that is over | |
+	// | `authn_token_created` | an API key was made | `scopes` |
+	// | `authn_token_rotated` | an API key got a new secret | |
+	// | `authn_token_deleted` | an API key was deleted | |
+	// | `signing_key_rotated` | a key that signs access tokens changed its state | `kid`, `state` |
+	//
+	//
+	// Example: privilege_permissions_changed
+	Type AuditEventType `json:"type"`
+
+	// UserAgent What the client called itself, null if it did not or it was erased with the person.
+	//
+	// Example: curl/8.14.1
+	UserAgent nullable.Nullable[string] `json:"user_agent"`
+}
+
+// AuditEventPage Example: {"items":[{"actor":{"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"},"created_at":"2026-11-23T09:31:00.123456Z","details":{"after":"admin","before":"user"},"id":"019ab5c3-9f32-7e16-8a7b-6c5d4e3f2a1b","ip":"203.0.113.7","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","target":{"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"},"type":"privilege_permissions_changed","user_agent":"curl/8.14.1"}],"next_cursor":"MTI"}
+type AuditEventPage struct {
+	// Items Newest first.
+	Items []AuditEvent `json:"items"`
+
+	// NextCursor Pass it as `cursor` to get the next page; null at the end.
+	//
+	// Example: MTI
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// AuditEventType What happened, in the names of the OWASP logging vocabulary and others in its manner. An open
+// enumeration.
+//
+// | type | what happened | `details` |
+// |---|---|---|
+// | `user_created` | an account was made | `role` |
+// | `user_updated` | name or metadata were changed | `fields`: the names of those changed |
+// | `user_deleted` | an account was deleted | `role`: the last one |
+// | `user_suspended` | a user was suspended | `before`, `after`: the status; `until` |
+// | `user_unsuspended` | a suspension ended | `before`, `after`: the status; `reason`: `expired`, if by itself |
+// | `privilege_permissions_changed` | a user's role was changed | `before`, `after`: the role |
+// | `authn_login_success` | a session was started | `session_id` |
+// | `authn_login_fail` | a login failed | `reason`: `wrong_credentials`, `suspended`, `email_not_verified` |
+// | `authn_password_change` | a password was set | `reason`: `password_changed` or `password_reset` |
+// | `authn_password_change_fail` | a password was not changed | `reason` |
+// | `authn_password_confirm_fail` | a password that had to be entered again was wrong | `operation` |
+// | `authn_password_reset_requested` | a link to set a new password was asked for | |
+// | `authn_email_verification_requested` | a link to verify an address was asked for | |
+// | `authn_email_verified` | an address was verified | |
+// | `authn_email_change_requested` | a change of address was asked for | |
+// | `authn_email_changed` | the address was changed | |
+// | `authn_token_reuse` | a refresh token was used again; its session has ended | |
+// | `session_renewed` | a session was refreshed | |
+// | `session_expired` | a session ended | `reason`: `logout`, `ended_by_user`, `ended_by_admin`, `session_limit`, `password_changed`, `password_reset`, `suspended`, `refresh_token_reused` |
+// | `session_use_after_expire` | a refresh token of a session was used that is over | |
+// | `authn_token_created` | an API key was made | `scopes` |
+// | `authn_token_rotated` | an API key got a new secret | |
+// | `authn_token_deleted` | an API key was deleted | |
+// | `signing_key_rotated` | a key that signs access tokens changed its state | `kid`, `state` |
+//
+// Example: privilege_permissions_changed
+type AuditEventType string
+
+// AuditTarget What it was done to, null if that is not known, as in a login to an address that nobody has.
+//
+// Example: {"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"}
+type AuditTarget struct {
+	// ID Its id, null for a signing key, which is named in the details.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	ID nullable.Nullable[openapi_types.UUID] `json:"id"`
+
+	// Type The kind of what it was done to. An open enumeration.
+	//
+	// Example: user
+	Type AuditTargetType `json:"type"`
+}
+
+// AuditTargetType The kind of what it was done to. An open enumeration.
+//
+// Example: user
+type AuditTargetType string
 
 // Balance Example: {"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 type Balance struct {
@@ -326,6 +653,32 @@ type Burn struct {
 	GrantID openapi_types.UUID `json:"grant_id"`
 }
 
+// ChangeEmailRequest Example: {"new_email":"ada.king@example.com","password":"correct horse battery staple"}
+type ChangeEmailRequest struct {
+	// NewEmail An e-mail address. It is normalised (Unicode NFKC, lower case, ASCII form of the domain).
+	//
+	// Example: ada@example.com
+	NewEmail Email `json:"new_email"`
+
+	// Password The account's password as it is now.
+	//
+	// Example: correct horse battery staple
+	Password CurrentPassword `json:"password"`
+}
+
+// ChangePasswordRequest Example: {"current_password":"correct horse battery staple","new_password":"staple battery horse correct"}
+type ChangePasswordRequest struct {
+	// CurrentPassword The account's password as it is now.
+	//
+	// Example: correct horse battery staple
+	CurrentPassword CurrentPassword `json:"current_password"`
+
+	// NewPassword 8 to 256 characters of any kind, used exactly as sent. The most common passwords are refused, and so are the account's own e-mail address and name.
+	//
+	// Example: correct horse battery staple
+	NewPassword Password `json:"new_password"`
+}
+
 // CheckStatus How one check went. An open enumeration.
 //
 // Example: ok
@@ -349,7 +702,25 @@ type CreateAPIKeyRequest struct {
 	Scopes []Scope `json:"scopes"`
 }
 
-// CreatedAPIKey A new API key, with the key itself.
+// CreateUserRequest Example: {"email":"grace@example.com","name":"Grace Hopper","role":"user"}
+type CreateUserRequest struct {
+	// Email An e-mail address. It is normalised (Unicode NFKC, lower case, ASCII form of the domain).
+	//
+	// Example: ada@example.com
+	Email Email `json:"email"`
+
+	// Name How the person wants to be called. No control characters.
+	//
+	// Example: Ada Lovelace
+	Name *Name `json:"name,omitempty"`
+
+	// Role What the user may do. An open enumeration.
+	//
+	// Example: user
+	Role *UserRole `json:"role,omitempty"`
+}
+
+// CreatedAPIKey An API key that was made or rotated, with the key itself.
 type CreatedAPIKey struct {
 	// CreatedAt When the key was made.
 	//
@@ -379,11 +750,22 @@ type CreatedAPIKey struct {
 	// Example: billing backend
 	Name string `json:"name"`
 
+	// PreviousExpiresAt Until when the secret before the last rotation still works (which may be over), null if the key was never rotated.
+	PreviousExpiresAt nullable.Nullable[time.Time] `json:"previous_expires_at"`
+
+	// RotatedAt When the key last got a new secret, null if never.
+	RotatedAt nullable.Nullable[time.Time] `json:"rotated_at"`
+
 	// Scopes What the key may do.
 	//
 	// Example: ["credits:read","credits:grant"]
 	Scopes []Scope `json:"scopes"`
 }
+
+// CurrentPassword The account's password as it is now.
+//
+// Example: correct horse battery staple
+type CurrentPassword = string
 
 // DebitRequest Example: {"amount":250,"description":"One report","reference":"order-1042"}
 type DebitRequest struct {
@@ -413,6 +795,14 @@ type DebitRequest struct {
 	Reference *Reference `json:"reference,omitempty"`
 }
 
+// DeleteMeRequest Example: {"password":"correct horse battery staple"}
+type DeleteMeRequest struct {
+	// Password The account's password as it is now.
+	//
+	// Example: correct horse battery staple
+	Password CurrentPassword `json:"password"`
+}
+
 // Description Text for people. No control characters but tab and line ends.
 //
 // Example: One report
@@ -422,6 +812,65 @@ type Description = string
 //
 // Example: ada@example.com
 type Email = string
+
+// ExportedCredits The account of credits with all that ever moved.
+//
+// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
+type ExportedCredits struct {
+	// Balance Example: {"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+	Balance Balance `json:"balance"`
+
+	// Grants All grants, newest first.
+	Grants []Grant `json:"grants"`
+
+	// Transactions All transactions, newest first.
+	Transactions []Transaction `json:"transactions"`
+}
+
+// ExportedSession A session, whether it has ended or not.
+//
+// Example: {"created_at":"2026-11-23T09:30:00.123456Z","end_reason":"logout","ended_at":"2026-11-23T10:00:00.123456Z","expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}
+type ExportedSession struct {
+	// CreatedAt When it was started.
+	//
+	// Example: 2026-11-23T09:30:00.123456Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// EndReason Why it was ended, as in the audit event `session_expired`; null if it was not.
+	//
+	// Example: logout
+	EndReason nullable.Nullable[string] `json:"end_reason"`
+
+	// EndedAt When it was ended, null if it was not.
+	//
+	// Example: 2026-11-23T10:00:00.123456Z
+	EndedAt nullable.Nullable[time.Time] `json:"ended_at"`
+
+	// ExpiresAt When it ends at the latest, however often it is refreshed.
+	//
+	// Example: 2027-02-21T09:30:00.123456Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID The session's id.
+	//
+	// Example: 019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f
+	ID openapi_types.UUID `json:"id"`
+
+	// IP The address it was started from, null if that is not known.
+	//
+	// Example: 203.0.113.7
+	IP nullable.Nullable[string] `json:"ip"`
+
+	// LastUsedAt When it was started or last refreshed.
+	//
+	// Example: 2026-11-23T09:45:00.123456Z
+	LastUsedAt time.Time `json:"last_used_at"`
+
+	// UserAgent What the client that started it called itself; may be empty.
+	//
+	// Example: curl/8.14.1
+	UserAgent string `json:"user_agent"`
+}
 
 // FieldError Example: {"message":"must be at least 1","pointer":"/amount"}
 type FieldError struct {
@@ -434,6 +883,14 @@ type FieldError struct {
 	//
 	// Example: /amount
 	Pointer string `json:"pointer"`
+}
+
+// ForgotPasswordRequest Example: {"email":"ada@example.com"}
+type ForgotPasswordRequest struct {
+	// Email An e-mail address. It is normalised (Unicode NFKC, lower case, ASCII form of the domain).
+	//
+	// Example: ada@example.com
+	Email Email `json:"email"`
 }
 
 // Grant Example: {"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
@@ -700,7 +1157,7 @@ type NextExpiry struct {
 	At time.Time `json:"at"`
 }
 
-// Password 8 to 256 characters of any kind, used exactly as sent.
+// Password 8 to 256 characters of any kind, used exactly as sent. The most common passwords are refused, and so are the account's own e-mail address and name.
 //
 // Example: correct horse battery staple
 type Password = string
@@ -808,10 +1265,39 @@ type RegisterRequest struct {
 	// Example: Ada Lovelace
 	Name *Name `json:"name,omitempty"`
 
-	// Password 8 to 256 characters of any kind, used exactly as sent.
+	// Password 8 to 256 characters of any kind, used exactly as sent. The most common passwords are refused, and so are the account's own e-mail address and name.
 	//
 	// Example: correct horse battery staple
 	Password Password `json:"password"`
+}
+
+// ResendVerificationRequest Example: {"email":"ada@example.com"}
+type ResendVerificationRequest struct {
+	// Email An e-mail address. It is normalised (Unicode NFKC, lower case, ASCII form of the domain).
+	//
+	// Example: ada@example.com
+	Email Email `json:"email"`
+}
+
+// ResetPasswordRequest Example: {"new_password":"staple battery horse correct","token":"aset_Yk3vQ8mZ1tXc6RwL0bNf5sJh2dGp9aKe7uVi4oTyWxM"}
+type ResetPasswordRequest struct {
+	// NewPassword 8 to 256 characters of any kind, used exactly as sent. The most common passwords are refused, and so are the account's own e-mail address and name.
+	//
+	// Example: correct horse battery staple
+	NewPassword Password `json:"new_password"`
+
+	// Token The token of the mailed link.
+	//
+	// Example: aset_Yk3vQ8mZ1tXc6RwL0bNf5sJh2dGp9aKe7uVi4oTyWxM
+	Token string `json:"token"`
+}
+
+// RotateAPIKeyRequest Example: {"overlap":86400}
+type RotateAPIKeyRequest struct {
+	// Overlap For how many seconds the secret until now goes on working.
+	//
+	// Example: 86400
+	Overlap *int `json:"overlap,omitempty"`
 }
 
 // Scope What a caller may do: read balances and transactions, grant, debit, or transfer credits, read or change users, read the audit log. An open enumeration.
@@ -819,7 +1305,7 @@ type RegisterRequest struct {
 // Example: credits:read
 type Scope string
 
-// Session Example: {"access_token":"eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCIsImtpZCI6IjEifQ.eyJzdWIiOiIwMTlhYjVjMSJ9.c2lnbmF0dXJl","expires_in":900,"refresh_expires_in":2592000,"refresh_token":"art_tIsYZ0nZ5v1KfYtQeX0b3mJ2c9sPq7uWgVh4dLr8Xyo","token_type":"Bearer","user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","updated_at":"2026-11-23T09:30:00.123456Z"}}
+// Session Example: {"access_token":"eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCIsImtpZCI6IjEifQ.eyJzdWIiOiIwMTlhYjVjMSJ9.c2lnbmF0dXJl","expires_in":900,"refresh_expires_in":2592000,"refresh_token":"art_tIsYZ0nZ5v1KfYtQeX0b3mJ2c9sPq7uWgVh4dLr8Xyo","token_type":"Bearer","user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}}
 type Session struct {
 	// AccessToken A JWT (RFC 9068) for the `Authorization` header.
 	//
@@ -846,8 +1332,92 @@ type Session struct {
 	// Example: Bearer
 	TokenType string `json:"token_type"`
 
-	// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","updated_at":"2026-11-23T09:30:00.123456Z"}
+	// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}
 	User User `json:"user"`
+}
+
+// SessionInfo A session as its owner sees it.
+//
+// Example: {"created_at":"2026-11-23T09:30:00.123456Z","current":true,"expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}
+type SessionInfo struct {
+	// CreatedAt When it was started.
+	//
+	// Example: 2026-11-23T09:30:00.123456Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Current Whether it is the session of this request.
+	//
+	// Example: true
+	Current bool `json:"current"`
+
+	// ExpiresAt When it ends at the latest, however often it is refreshed.
+	//
+	// Example: 2027-02-21T09:30:00.123456Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID The session's id.
+	//
+	// Example: 019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f
+	ID openapi_types.UUID `json:"id"`
+
+	// IP The address it was started from, null if that is not known.
+	//
+	// Example: 203.0.113.7
+	IP nullable.Nullable[string] `json:"ip"`
+
+	// LastUsedAt When it was started or last refreshed.
+	//
+	// Example: 2026-11-23T09:45:00.123456Z
+	LastUsedAt time.Time `json:"last_used_at"`
+
+	// UserAgent What the client that started it called itself; may be empty.
+	//
+	// Example: curl/8.14.1
+	UserAgent string `json:"user_agent"`
+}
+
+// SessionInfoPage Example: {"items":[{"created_at":"2026-11-23T09:30:00.123456Z","current":true,"expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}],"next_cursor":"MTI"}
+type SessionInfoPage struct {
+	// Items Newest first.
+	Items []SessionInfo `json:"items"`
+
+	// NextCursor Pass it as `cursor` to get the next page; null at the end.
+	//
+	// Example: MTI
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// SuspendUserRequest Example: {"reason":"Chargeback under review","until":"2099-01-01T00:00:00Z"}
+type SuspendUserRequest struct {
+	// Reason Why, for people. No control characters but tab and line ends.
+	//
+	// Example: Chargeback under review
+	Reason string `json:"reason"`
+
+	// Until When the suspension ends by itself; it must lie in the future. Without it the suspension lasts until it is ended.
+	//
+	// Example: 2099-01-01T00:00:00Z
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// Suspension Why and for how long the user is suspended, null unless they are.
+//
+// Example: {"reason":"Chargeback under review","since":"2026-11-23T09:31:00.123456Z","until":"2099-01-01T00:00:00Z"}
+type Suspension struct {
+	// Reason Why, for people; null if nobody has said.
+	//
+	// Example: Chargeback under review
+	Reason nullable.Nullable[string] `json:"reason"`
+
+	// Since When it began.
+	//
+	// Example: 2026-11-23T09:31:00.123456Z
+	Since time.Time `json:"since"`
+
+	// Until When it ends by itself, null for never.
+	//
+	// Example: 2099-01-01T00:00:00Z
+	Until nullable.Nullable[time.Time] `json:"until"`
 }
 
 // Transaction Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
@@ -956,7 +1526,25 @@ type UpdateMeRequest struct {
 	Name *Name `json:"name,omitempty"`
 }
 
-// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","updated_at":"2026-11-23T09:30:00.123456Z"}
+// UpdateUserRequest Example: {"metadata":{"plan":"pro"},"name":"Ada King","role":"user"}
+type UpdateUserRequest struct {
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Name How the person wants to be called. No control characters.
+	//
+	// Example: Ada Lovelace
+	Name *Name `json:"name,omitempty"`
+
+	// Role What the user may do. An open enumeration.
+	//
+	// Example: user
+	Role *UserRole `json:"role,omitempty"`
+}
+
+// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}
 type User struct {
 	// CreatedAt When the account was made.
 	//
@@ -1003,10 +1591,26 @@ type User struct {
 	// Example: active
 	Status UserStatus `json:"status"`
 
+	// Suspension Why and for how long the user is suspended, null unless they are.
+	//
+	// Example: {"reason":"Chargeback under review","since":"2026-11-23T09:31:00.123456Z","until":"2099-01-01T00:00:00Z"}
+	Suspension nullable.Nullable[Suspension] `json:"suspension"`
+
 	// UpdatedAt When the account was last changed.
 	//
 	// Example: 2026-11-23T09:30:00.123456Z
 	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// UserPage Example: {"items":[{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}],"next_cursor":"MTI"}
+type UserPage struct {
+	// Items Newest first.
+	Items []User `json:"items"`
+
+	// NextCursor Pass it as `cursor` to get the next page; null at the end.
+	//
+	// Example: MTI
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
 }
 
 // UserRole What the user may do. An open enumeration.
@@ -1018,6 +1622,17 @@ type UserRole string
 //
 // Example: active
 type UserStatus string
+
+// VerifyEmailRequest Example: {"token":"avet_q7LwZ2nVb9XkRt5YhM1cGd8sJf3pAe6uOi0yTvQxKzE"}
+type VerifyEmailRequest struct {
+	// Token The token of the mailed link.
+	//
+	// Example: avet_q7LwZ2nVb9XkRt5YhM1cGd8sJf3pAe6uOi0yTvQxKzE
+	Token string `json:"token"`
+}
+
+// APIKeyID defines model for APIKeyID.
+type APIKeyID = openapi_types.UUID
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -1036,6 +1651,9 @@ type Limit = int
 // Example: order-1042
 type ReferenceFilter = Reference
 
+// SessionID defines model for SessionID.
+type SessionID = openapi_types.UUID
+
 // ToFilter defines model for ToFilter.
 type ToFilter = time.Time
 
@@ -1046,6 +1664,11 @@ type TransactionTypeFilter = TransactionType
 
 // UserID defines model for UserID.
 type UserID = openapi_types.UUID
+
+// APIKeyNotFoundProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type APIKeyNotFoundProblem = Problem
 
 // AdminRequiredProblem An error (RFC 9457).
 //
@@ -1062,8 +1685,18 @@ type BadCursorProblem = Problem
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type BadMoveProblem = Problem
 
+// BadTokenProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type BadTokenProblem = Problem
+
 // BalanceFound Example: {"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 type BalanceFound = Balance
+
+// EmailTakenProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type EmailTakenProblem = Problem
 
 // ForbiddenProblem An error (RFC 9457).
 //
@@ -1080,6 +1713,11 @@ type InsufficientCreditsProblem = InsufficientCredits
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type InternalProblem = Problem
 
+// LastAdminProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type LastAdminProblem = Problem
+
 // MalformedRequestProblem An error (RFC 9457).
 //
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
@@ -1089,6 +1727,19 @@ type MalformedRequestProblem = Problem
 //
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type RequestTooLargeProblem = Problem
+
+// SessionNotFoundProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type SessionNotFoundProblem = Problem
+
+// SessionsListed Example: {"items":[{"created_at":"2026-11-23T09:30:00.123456Z","current":true,"expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}],"next_cursor":"MTI"}
+type SessionsListed = SessionInfoPage
+
+// TooManyAttemptsProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type TooManyAttemptsProblem = Problem
 
 // TransactionApplied Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 type TransactionApplied = Transaction
@@ -1121,13 +1772,47 @@ type UnsupportedMediaTypeProblem = Problem
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type UserNotFoundProblem = Problem
 
+// UserWriteForbiddenProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type UserWriteForbiddenProblem = Problem
+
 // ValidationProblem An error (RFC 9457).
 //
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type ValidationProblem = Problem
 
+// WrongPasswordProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type WrongPasswordProblem = Problem
+
 // ListAPIKeysParams defines parameters for ListAPIKeys.
 type ListAPIKeysParams struct {
+	// Limit How many items to return at the most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListAuditEventsParams defines parameters for ListAuditEvents.
+type ListAuditEventsParams struct {
+	// ActorID Only what this user or API key did.
+	ActorID *openapi_types.UUID `form:"actor_id,omitempty" json:"actor_id,omitempty"`
+
+	// TargetID Only what was done to this user, session or API key.
+	TargetID *openapi_types.UUID `form:"target_id,omitempty" json:"target_id,omitempty"`
+
+	// Type Only events of this type.
+	Type *AuditEventType `form:"type,omitempty" json:"type,omitempty"`
+
+	// From Only what happened at this moment or later (RFC 3339).
+	From *FromFilter `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what happened before this moment (RFC 3339).
+	To *ToFilter `form:"to,omitempty" json:"to,omitempty"`
+
 	// Limit How many items to return at the most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -1149,11 +1834,47 @@ type ListMyCreditTransactionsParams struct {
 	// Reference Only transactions with exactly this reference.
 	Reference *ReferenceFilter `form:"reference,omitempty" json:"reference,omitempty"`
 
-	// From Only transactions made at this moment or later (RFC 3339).
+	// From Only what happened at this moment or later (RFC 3339).
 	From *FromFilter `form:"from,omitempty" json:"from,omitempty"`
 
-	// To Only transactions made before this moment (RFC 3339).
+	// To Only what happened before this moment (RFC 3339).
 	To *ToFilter `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit How many items to return at the most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// EndMyOtherSessionsParams defines parameters for EndMyOtherSessions.
+type EndMyOtherSessionsParams struct {
+	// IncludeCurrent Whether to end also the session of this request.
+	IncludeCurrent *bool `form:"include_current,omitempty" json:"include_current,omitempty"`
+}
+
+// ListMySessionsParams defines parameters for ListMySessions.
+type ListMySessionsParams struct {
+	// Limit How many items to return at the most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Q Only users with this in their e-mail address or name, whatever the case.
+	Q *string `form:"q,omitempty" json:"q,omitempty"`
+
+	// Role Only users with this role.
+	Role *UserRole `form:"role,omitempty" json:"role,omitempty"`
+
+	// Status Only users with this status.
+	Status *UserStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Email Only the user with this e-mail address, in any of its variants.
+	Email *Email `form:"email,omitempty" json:"email,omitempty"`
 
 	// Limit How many items to return at the most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
@@ -1191,12 +1912,21 @@ type ListUserCreditTransactionsParams struct {
 	// Reference Only transactions with exactly this reference.
 	Reference *ReferenceFilter `form:"reference,omitempty" json:"reference,omitempty"`
 
-	// From Only transactions made at this moment or later (RFC 3339).
+	// From Only what happened at this moment or later (RFC 3339).
 	From *FromFilter `form:"from,omitempty" json:"from,omitempty"`
 
-	// To Only transactions made before this moment (RFC 3339).
+	// To Only what happened before this moment (RFC 3339).
 	To *ToFilter `form:"to,omitempty" json:"to,omitempty"`
 
+	// Limit How many items to return at the most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListUserSessionsParams defines parameters for ListUserSessions.
+type ListUserSessionsParams struct {
 	// Limit How many items to return at the most.
 	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -1207,8 +1937,23 @@ type ListUserCreditTransactionsParams struct {
 // CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
 type CreateAPIKeyJSONRequestBody = CreateAPIKeyRequest
 
+// RotateAPIKeyJSONRequestBody defines body for RotateAPIKey for application/json ContentType.
+type RotateAPIKeyJSONRequestBody = RotateAPIKeyRequest
+
+// ResendVerificationJSONRequestBody defines body for ResendVerification for application/json ContentType.
+type ResendVerificationJSONRequestBody = ResendVerificationRequest
+
+// VerifyEmailJSONRequestBody defines body for VerifyEmail for application/json ContentType.
+type VerifyEmailJSONRequestBody = VerifyEmailRequest
+
 // LogInJSONRequestBody defines body for LogIn for application/json ContentType.
 type LogInJSONRequestBody = LoginRequest
+
+// ForgotPasswordJSONRequestBody defines body for ForgotPassword for application/json ContentType.
+type ForgotPasswordJSONRequestBody = ForgotPasswordRequest
+
+// ResetPasswordJSONRequestBody defines body for ResetPassword for application/json ContentType.
+type ResetPasswordJSONRequestBody = ResetPasswordRequest
 
 // RefreshSessionJSONRequestBody defines body for RefreshSession for application/json ContentType.
 type RefreshSessionJSONRequestBody = RefreshRequest
@@ -1216,17 +1961,35 @@ type RefreshSessionJSONRequestBody = RefreshRequest
 // RegisterUserJSONRequestBody defines body for RegisterUser for application/json ContentType.
 type RegisterUserJSONRequestBody = RegisterRequest
 
+// DeleteMeJSONRequestBody defines body for DeleteMe for application/json ContentType.
+type DeleteMeJSONRequestBody = DeleteMeRequest
+
 // UpdateMeJSONRequestBody defines body for UpdateMe for application/json ContentType.
 type UpdateMeJSONRequestBody = UpdateMeRequest
 
 // DebitMyCreditsJSONRequestBody defines body for DebitMyCredits for application/json ContentType.
 type DebitMyCreditsJSONRequestBody = DebitRequest
 
+// ChangeMyEmailJSONRequestBody defines body for ChangeMyEmail for application/json ContentType.
+type ChangeMyEmailJSONRequestBody = ChangeEmailRequest
+
+// ChangeMyPasswordJSONRequestBody defines body for ChangeMyPassword for application/json ContentType.
+type ChangeMyPasswordJSONRequestBody = ChangePasswordRequest
+
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody = CreateUserRequest
+
+// UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
+type UpdateUserJSONRequestBody = UpdateUserRequest
+
 // DebitUserCreditsJSONRequestBody defines body for DebitUserCredits for application/json ContentType.
 type DebitUserCreditsJSONRequestBody = DebitRequest
 
 // GrantUserCreditsJSONRequestBody defines body for GrantUserCredits for application/json ContentType.
 type GrantUserCreditsJSONRequestBody = GrantRequest
+
+// SuspendUserJSONRequestBody defines body for SuspendUser for application/json ContentType.
+type SuspendUserJSONRequestBody = SuspendUserRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -1247,19 +2010,40 @@ type ServerInterface interface {
 	CreateAPIKey(ctx echo.Context) error
 	// DeleteAPIKey Delete an API key
 	// (DELETE /v1/api-keys/{api_key_id})
-	DeleteAPIKey(ctx echo.Context, apiKeyID openapi_types.UUID) error
+	DeleteAPIKey(ctx echo.Context, apiKeyID APIKeyID) error
+	// RotateAPIKey Rotate an API key
+	// (POST /v1/api-keys/{api_key_id}/rotate)
+	RotateAPIKey(ctx echo.Context, apiKeyID APIKeyID) error
+	// ListAuditEvents List audit events
+	// (GET /v1/audit-events)
+	ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error
+	// ResendVerification Ask for another verification mail
+	// (POST /v1/auth/email/resend)
+	ResendVerification(ctx echo.Context) error
+	// VerifyEmail Verify an e-mail address
+	// (POST /v1/auth/email/verify)
+	VerifyEmail(ctx echo.Context) error
 	// LogIn Log in
 	// (POST /v1/auth/login)
 	LogIn(ctx echo.Context) error
 	// LogOut Log out
 	// (POST /v1/auth/logout)
 	LogOut(ctx echo.Context) error
+	// ForgotPassword Ask for a password reset
+	// (POST /v1/auth/password/forgot)
+	ForgotPassword(ctx echo.Context) error
+	// ResetPassword Set a new password
+	// (POST /v1/auth/password/reset)
+	ResetPassword(ctx echo.Context) error
 	// RefreshSession Refresh a session
 	// (POST /v1/auth/refresh)
 	RefreshSession(ctx echo.Context) error
 	// RegisterUser Register
 	// (POST /v1/auth/register)
 	RegisterUser(ctx echo.Context) error
+	// DeleteMe Delete my account
+	// (DELETE /v1/me)
+	DeleteMe(ctx echo.Context) error
 	// GetMe Get my account
 	// (GET /v1/me)
 	GetMe(ctx echo.Context) error
@@ -1275,6 +2059,39 @@ type ServerInterface interface {
 	// ListMyCreditTransactions List my transactions
 	// (GET /v1/me/credits/transactions)
 	ListMyCreditTransactions(ctx echo.Context, params ListMyCreditTransactionsParams) error
+	// ChangeMyEmail Change my e-mail address
+	// (POST /v1/me/email)
+	ChangeMyEmail(ctx echo.Context) error
+	// ExportMe Export my data
+	// (GET /v1/me/export)
+	ExportMe(ctx echo.Context) error
+	// ChangeMyPassword Change my password
+	// (PUT /v1/me/password)
+	ChangeMyPassword(ctx echo.Context) error
+	// EndMyOtherSessions End my other sessions
+	// (DELETE /v1/me/sessions)
+	EndMyOtherSessions(ctx echo.Context, params EndMyOtherSessionsParams) error
+	// ListMySessions List my sessions
+	// (GET /v1/me/sessions)
+	ListMySessions(ctx echo.Context, params ListMySessionsParams) error
+	// EndMySession End one of my sessions
+	// (DELETE /v1/me/sessions/{session_id})
+	EndMySession(ctx echo.Context, sessionID SessionID) error
+	// ListUsers List users
+	// (GET /v1/users)
+	ListUsers(ctx echo.Context, params ListUsersParams) error
+	// CreateUser Create a user
+	// (POST /v1/users)
+	CreateUser(ctx echo.Context) error
+	// DeleteUser Delete a user
+	// (DELETE /v1/users/{user_id})
+	DeleteUser(ctx echo.Context, userID UserID) error
+	// GetUser Get a user
+	// (GET /v1/users/{user_id})
+	GetUser(ctx echo.Context, userID UserID) error
+	// UpdateUser Change a user
+	// (PATCH /v1/users/{user_id})
+	UpdateUser(ctx echo.Context, userID UserID) error
 	// GetUserCredits Get a user's balance
 	// (GET /v1/users/{user_id}/credits)
 	GetUserCredits(ctx echo.Context, userID UserID) error
@@ -1290,6 +2107,21 @@ type ServerInterface interface {
 	// ListUserCreditTransactions List a user's transactions
 	// (GET /v1/users/{user_id}/credits/transactions)
 	ListUserCreditTransactions(ctx echo.Context, userID UserID, params ListUserCreditTransactionsParams) error
+	// SendUserPasswordReset Mail a password reset to a user
+	// (POST /v1/users/{user_id}/password-reset)
+	SendUserPasswordReset(ctx echo.Context, userID UserID) error
+	// EndUserSessions End a user's sessions
+	// (DELETE /v1/users/{user_id}/sessions)
+	EndUserSessions(ctx echo.Context, userID UserID) error
+	// ListUserSessions List a user's sessions
+	// (GET /v1/users/{user_id}/sessions)
+	ListUserSessions(ctx echo.Context, userID UserID, params ListUserSessionsParams) error
+	// SuspendUser Suspend a user
+	// (POST /v1/users/{user_id}/suspend)
+	SuspendUser(ctx echo.Context, userID UserID) error
+	// UnsuspendUser End a suspension
+	// (POST /v1/users/{user_id}/unsuspend)
+	UnsuspendUser(ctx echo.Context, userID UserID) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -1362,7 +2194,7 @@ func (w *ServerInterfaceWrapper) CreateAPIKey(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "api_key_id" -------------
-	var apiKeyID openapi_types.UUID
+	var apiKeyID APIKeyID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", ctx.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -1371,6 +2203,100 @@ func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DeleteAPIKey(ctx, apiKeyID)
+	return err
+}
+
+// RotateAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) RotateAPIKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "api_key_id" -------------
+	var apiKeyID APIKeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "api_key_id", ctx.Param("api_key_id"), &apiKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter api_key_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RotateAPIKey(ctx, apiKeyID)
+	return err
+}
+
+// ListAuditEvents converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditEvents(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditEventsParams
+	// ------------- Optional query parameter "actor_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "actor_id", ctx.QueryParams(), &params.ActorID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter actor_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "target_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "target_id", ctx.QueryParams(), &params.TargetID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter target_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", ctx.QueryParams(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditEvents(ctx, params)
+	return err
+}
+
+// ResendVerification converts echo context to params.
+func (w *ServerInterfaceWrapper) ResendVerification(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResendVerification(ctx)
+	return err
+}
+
+// VerifyEmail converts echo context to params.
+func (w *ServerInterfaceWrapper) VerifyEmail(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VerifyEmail(ctx)
 	return err
 }
 
@@ -1392,6 +2318,24 @@ func (w *ServerInterfaceWrapper) LogOut(ctx echo.Context) error {
 	return err
 }
 
+// ForgotPassword converts echo context to params.
+func (w *ServerInterfaceWrapper) ForgotPassword(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ForgotPassword(ctx)
+	return err
+}
+
+// ResetPassword converts echo context to params.
+func (w *ServerInterfaceWrapper) ResetPassword(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResetPassword(ctx)
+	return err
+}
+
 // RefreshSession converts echo context to params.
 func (w *ServerInterfaceWrapper) RefreshSession(ctx echo.Context) error {
 	var err error
@@ -1407,6 +2351,15 @@ func (w *ServerInterfaceWrapper) RegisterUser(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RegisterUser(ctx)
+	return err
+}
+
+// DeleteMe converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteMe(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteMe(ctx)
 	return err
 }
 
@@ -1518,6 +2471,202 @@ func (w *ServerInterfaceWrapper) ListMyCreditTransactions(ctx echo.Context) erro
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListMyCreditTransactions(ctx, params)
+	return err
+}
+
+// ChangeMyEmail converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangeMyEmail(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangeMyEmail(ctx)
+	return err
+}
+
+// ExportMe converts echo context to params.
+func (w *ServerInterfaceWrapper) ExportMe(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ExportMe(ctx)
+	return err
+}
+
+// ChangeMyPassword converts echo context to params.
+func (w *ServerInterfaceWrapper) ChangeMyPassword(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ChangeMyPassword(ctx)
+	return err
+}
+
+// EndMyOtherSessions converts echo context to params.
+func (w *ServerInterfaceWrapper) EndMyOtherSessions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndMyOtherSessionsParams
+	// ------------- Optional query parameter "include_current" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "include_current", ctx.QueryParams(), &params.IncludeCurrent, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter include_current: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EndMyOtherSessions(ctx, params)
+	return err
+}
+
+// ListMySessions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMySessions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMySessionsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMySessions(ctx, params)
+	return err
+}
+
+// EndMySession converts echo context to params.
+func (w *ServerInterfaceWrapper) EndMySession(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "session_id" -------------
+	var sessionID SessionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "session_id", ctx.Param("session_id"), &sessionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter session_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EndMySession(ctx, sessionID)
+	return err
+}
+
+// ListUsers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// ------------- Optional query parameter "role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", ctx.QueryParams(), &params.Role, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role: %s", err))
+	}
+
+	// ------------- Optional query parameter "status" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "status", ctx.QueryParams(), &params.Status, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter status: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: "email"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUsers(ctx, params)
+	return err
+}
+
+// CreateUser converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateUser(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateUser(ctx)
+	return err
+}
+
+// DeleteUser converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteUser(ctx, userID)
+	return err
+}
+
+// GetUser converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUser(ctx, userID)
+	return err
+}
+
+// UpdateUser converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateUser(ctx, userID)
 	return err
 }
 
@@ -1705,6 +2854,102 @@ func (w *ServerInterfaceWrapper) ListUserCreditTransactions(ctx echo.Context) er
 	return err
 }
 
+// SendUserPasswordReset converts echo context to params.
+func (w *ServerInterfaceWrapper) SendUserPasswordReset(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SendUserPasswordReset(ctx, userID)
+	return err
+}
+
+// EndUserSessions converts echo context to params.
+func (w *ServerInterfaceWrapper) EndUserSessions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EndUserSessions(ctx, userID)
+	return err
+}
+
+// ListUserSessions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUserSessions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserSessionsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUserSessions(ctx, userID, params)
+	return err
+}
+
+// SuspendUser converts echo context to params.
+func (w *ServerInterfaceWrapper) SuspendUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SuspendUser(ctx, userID)
+	return err
+}
+
+// UnsuspendUser converts echo context to params.
+func (w *ServerInterfaceWrapper) UnsuspendUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UnsuspendUser(ctx, userID)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -1756,8 +3001,19 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/v1/auth/login", wrapper.LogIn, options.OperationMiddlewares["logIn"]...)
 	router.POST(options.BaseURL+"/v1/auth/refresh", wrapper.RefreshSession, options.OperationMiddlewares["refreshSession"]...)
 	router.POST(options.BaseURL+"/v1/auth/logout", wrapper.LogOut, options.OperationMiddlewares["logOut"]...)
+	router.POST(options.BaseURL+"/v1/auth/password/forgot", wrapper.ForgotPassword, options.OperationMiddlewares["forgotPassword"]...)
+	router.POST(options.BaseURL+"/v1/auth/password/reset", wrapper.ResetPassword, options.OperationMiddlewares["resetPassword"]...)
+	router.POST(options.BaseURL+"/v1/auth/email/verify", wrapper.VerifyEmail, options.OperationMiddlewares["verifyEmail"]...)
+	router.POST(options.BaseURL+"/v1/auth/email/resend", wrapper.ResendVerification, options.OperationMiddlewares["resendVerification"]...)
+	router.DELETE(options.BaseURL+"/v1/me", wrapper.DeleteMe, options.OperationMiddlewares["deleteMe"]...)
 	router.GET(options.BaseURL+"/v1/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
 	router.PATCH(options.BaseURL+"/v1/me", wrapper.UpdateMe, options.OperationMiddlewares["updateMe"]...)
+	router.PUT(options.BaseURL+"/v1/me/password", wrapper.ChangeMyPassword, options.OperationMiddlewares["changeMyPassword"]...)
+	router.POST(options.BaseURL+"/v1/me/email", wrapper.ChangeMyEmail, options.OperationMiddlewares["changeMyEmail"]...)
+	router.DELETE(options.BaseURL+"/v1/me/sessions", wrapper.EndMyOtherSessions, options.OperationMiddlewares["endMyOtherSessions"]...)
+	router.GET(options.BaseURL+"/v1/me/sessions", wrapper.ListMySessions, options.OperationMiddlewares["listMySessions"]...)
+	router.DELETE(options.BaseURL+"/v1/me/sessions/:session_id", wrapper.EndMySession, options.OperationMiddlewares["endMySession"]...)
+	router.GET(options.BaseURL+"/v1/me/export", wrapper.ExportMe, options.OperationMiddlewares["exportMe"]...)
 	router.GET(options.BaseURL+"/v1/me/credits", wrapper.GetMyCredits, options.OperationMiddlewares["getMyCredits"]...)
 	router.GET(options.BaseURL+"/v1/me/credits/transactions", wrapper.ListMyCreditTransactions, options.OperationMiddlewares["listMyCreditTransactions"]...)
 	router.POST(options.BaseURL+"/v1/me/credits/debits", wrapper.DebitMyCredits, options.OperationMiddlewares["debitMyCredits"]...)
@@ -1766,13 +3022,34 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/users/:user_id/credits/grants", wrapper.ListUserCreditGrants, options.OperationMiddlewares["listUserCreditGrants"]...)
 	router.POST(options.BaseURL+"/v1/users/:user_id/credits/grants", wrapper.GrantUserCredits, options.OperationMiddlewares["grantUserCredits"]...)
 	router.POST(options.BaseURL+"/v1/users/:user_id/credits/debits", wrapper.DebitUserCredits, options.OperationMiddlewares["debitUserCredits"]...)
+	router.GET(options.BaseURL+"/v1/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
+	router.POST(options.BaseURL+"/v1/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
+	router.DELETE(options.BaseURL+"/v1/users/:user_id", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
+	router.GET(options.BaseURL+"/v1/users/:user_id", wrapper.GetUser, options.OperationMiddlewares["getUser"]...)
+	router.PATCH(options.BaseURL+"/v1/users/:user_id", wrapper.UpdateUser, options.OperationMiddlewares["updateUser"]...)
+	router.POST(options.BaseURL+"/v1/users/:user_id/suspend", wrapper.SuspendUser, options.OperationMiddlewares["suspendUser"]...)
+	router.POST(options.BaseURL+"/v1/users/:user_id/unsuspend", wrapper.UnsuspendUser, options.OperationMiddlewares["unsuspendUser"]...)
+	router.DELETE(options.BaseURL+"/v1/users/:user_id/sessions", wrapper.EndUserSessions, options.OperationMiddlewares["endUserSessions"]...)
+	router.GET(options.BaseURL+"/v1/users/:user_id/sessions", wrapper.ListUserSessions, options.OperationMiddlewares["listUserSessions"]...)
+	router.POST(options.BaseURL+"/v1/users/:user_id/password-reset", wrapper.SendUserPasswordReset, options.OperationMiddlewares["sendUserPasswordReset"]...)
 	router.GET(options.BaseURL+"/v1/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listAPIKeys"]...)
 	router.POST(options.BaseURL+"/v1/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createAPIKey"]...)
 	router.DELETE(options.BaseURL+"/v1/api-keys/:api_key_id", wrapper.DeleteAPIKey, options.OperationMiddlewares["deleteAPIKey"]...)
+	router.POST(options.BaseURL+"/v1/api-keys/:api_key_id/rotate", wrapper.RotateAPIKey, options.OperationMiddlewares["rotateAPIKey"]...)
+	router.GET(options.BaseURL+"/v1/audit-events", wrapper.ListAuditEvents, options.OperationMiddlewares["listAuditEvents"]...)
 	router.GET(options.BaseURL+"/.well-known/jwks.json", wrapper.GetJWKS, options.OperationMiddlewares["getJWKS"]...)
 	router.GET(options.BaseURL+"/health/live", wrapper.GetLiveness, options.OperationMiddlewares["getLiveness"]...)
 	router.GET(options.BaseURL+"/health/ready", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 
+}
+
+type APIKeyNotFoundProblemResponseHeaders struct {
+	XRequestID *string
+}
+type APIKeyNotFoundProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers APIKeyNotFoundProblemResponseHeaders
 }
 
 type AdminRequiredProblemResponseHeaders struct {
@@ -1802,6 +3079,15 @@ type BadMoveProblemApplicationProblemPlusJSONResponse struct {
 	Headers BadMoveProblemResponseHeaders
 }
 
+type BadTokenProblemResponseHeaders struct {
+	XRequestID *string
+}
+type BadTokenProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers BadTokenProblemResponseHeaders
+}
+
 type BalanceFoundResponseHeaders struct {
 	CacheControl *string
 	XRequestID   *string
@@ -1810,6 +3096,15 @@ type BalanceFoundJSONResponse struct {
 	Body Balance
 
 	Headers BalanceFoundResponseHeaders
+}
+
+type EmailTakenProblemResponseHeaders struct {
+	XRequestID *string
+}
+type EmailTakenProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers EmailTakenProblemResponseHeaders
 }
 
 type ForbiddenProblemResponseHeaders struct {
@@ -1840,6 +3135,15 @@ type InternalProblemApplicationProblemPlusJSONResponse struct {
 	Headers InternalProblemResponseHeaders
 }
 
+type LastAdminProblemResponseHeaders struct {
+	XRequestID *string
+}
+type LastAdminProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers LastAdminProblemResponseHeaders
+}
+
 type MalformedRequestProblemResponseHeaders struct {
 	XRequestID *string
 }
@@ -1856,6 +3160,35 @@ type RequestTooLargeProblemApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers RequestTooLargeProblemResponseHeaders
+}
+
+type SessionNotFoundProblemResponseHeaders struct {
+	XRequestID *string
+}
+type SessionNotFoundProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers SessionNotFoundProblemResponseHeaders
+}
+
+type SessionsListedResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+type SessionsListedJSONResponse struct {
+	Body SessionInfoPage
+
+	Headers SessionsListedResponseHeaders
+}
+
+type TooManyAttemptsProblemResponseHeaders struct {
+	RetryAfter *int
+	XRequestID *string
+}
+type TooManyAttemptsProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers TooManyAttemptsProblemResponseHeaders
 }
 
 type TransactionAppliedResponseHeaders struct {
@@ -1927,6 +3260,15 @@ type UserNotFoundProblemApplicationProblemPlusJSONResponse struct {
 	Headers UserNotFoundProblemResponseHeaders
 }
 
+type UserWriteForbiddenProblemResponseHeaders struct {
+	XRequestID *string
+}
+type UserWriteForbiddenProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers UserWriteForbiddenProblemResponseHeaders
+}
+
 type ValidationProblemResponseHeaders struct {
 	XRequestID *string
 }
@@ -1934,6 +3276,15 @@ type ValidationProblemApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers ValidationProblemResponseHeaders
+}
+
+type WrongPasswordProblemResponseHeaders struct {
+	XRequestID *string
+}
+type WrongPasswordProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers WrongPasswordProblemResponseHeaders
 }
 
 type GetJWKSRequestObject struct {
@@ -2491,7 +3842,7 @@ func (response CreateAPIKey503ApplicationProblemPlusJSONResponse) VisitCreateAPI
 }
 
 type DeleteAPIKeyRequestObject struct {
-	APIKeyID openapi_types.UUID `json:"api_key_id"`
+	APIKeyID APIKeyID `json:"api_key_id"`
 }
 
 type DeleteAPIKeyResponseObject interface {
@@ -2555,13 +3906,8 @@ func (response DeleteAPIKey403ApplicationProblemPlusJSONResponse) VisitDeleteAPI
 	return err
 }
 
-type DeleteAPIKey404ResponseHeaders struct {
-	XRequestID *string
-}
-
 type DeleteAPIKey404ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers DeleteAPIKey404ResponseHeaders
+	APIKeyNotFoundProblemApplicationProblemPlusJSONResponse
 }
 
 func (response DeleteAPIKey404ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
@@ -2622,6 +3968,721 @@ type DeleteAPIKey503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DeleteAPIKey503ApplicationProblemPlusJSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKeyRequestObject struct {
+	APIKeyID APIKeyID `json:"api_key_id"`
+	Body     *RotateAPIKeyJSONRequestBody
+}
+
+type RotateAPIKeyResponseObject interface {
+	VisitRotateAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type RotateAPIKey200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type RotateAPIKey200JSONResponse struct {
+	Body    CreatedAPIKey
+	Headers RotateAPIKey200ResponseHeaders
+}
+
+func (response RotateAPIKey200JSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RotateAPIKey400ApplicationProblemPlusJSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RotateAPIKey401ApplicationProblemPlusJSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey403ApplicationProblemPlusJSONResponse struct {
+	AdminRequiredProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RotateAPIKey403ApplicationProblemPlusJSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey404ApplicationProblemPlusJSONResponse struct {
+	APIKeyNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RotateAPIKey404ApplicationProblemPlusJSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RotateAPIKey413ApplicationProblemPlusJSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RotateAPIKey415ApplicationProblemPlusJSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RotateAPIKey422ApplicationProblemPlusJSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RotateAPIKey500ApplicationProblemPlusJSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RotateAPIKey503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RotateAPIKey503ApplicationProblemPlusJSONResponse) VisitRotateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEventsRequestObject struct {
+	Params ListAuditEventsParams
+}
+
+type ListAuditEventsResponseObject interface {
+	VisitListAuditEventsResponse(w http.ResponseWriter) error
+}
+
+type ListAuditEvents200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type ListAuditEvents200JSONResponse struct {
+	Body    AuditEventPage
+	Headers ListAuditEvents200ResponseHeaders
+}
+
+func (response ListAuditEvents200JSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents400ApplicationProblemPlusJSONResponse struct {
+	BadCursorProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEvents400ApplicationProblemPlusJSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEvents401ApplicationProblemPlusJSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEvents403ApplicationProblemPlusJSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEvents422ApplicationProblemPlusJSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEvents500ApplicationProblemPlusJSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditEvents503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListAuditEvents503ApplicationProblemPlusJSONResponse) VisitListAuditEventsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerificationRequestObject struct {
+	Body *ResendVerificationJSONRequestBody
+}
+
+type ResendVerificationResponseObject interface {
+	VisitResendVerificationResponse(w http.ResponseWriter) error
+}
+
+type ResendVerification202ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ResendVerification202Response struct {
+	Headers ResendVerification202ResponseHeaders
+}
+
+func (response ResendVerification202Response) VisitResendVerificationResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(202)
+	return nil
+}
+
+type ResendVerification400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification400ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification413ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification415ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification422ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification429ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification500ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResendVerification503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResendVerification503ApplicationProblemPlusJSONResponse) VisitResendVerificationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmailRequestObject struct {
+	Body *VerifyEmailJSONRequestBody
+}
+
+type VerifyEmailResponseObject interface {
+	VisitVerifyEmailResponse(w http.ResponseWriter) error
+}
+
+type VerifyEmail204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type VerifyEmail204Response struct {
+	Headers VerifyEmail204ResponseHeaders
+}
+
+func (response VerifyEmail204Response) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type VerifyEmail400ApplicationProblemPlusJSONResponse struct {
+	BadTokenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail400ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail409ApplicationProblemPlusJSONResponse struct {
+	EmailTakenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail409ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail413ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail415ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail422ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail429ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail500ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VerifyEmail503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VerifyEmail503ApplicationProblemPlusJSONResponse) VisitVerifyEmailResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -2803,6 +4864,28 @@ func (response LogIn422ApplicationProblemPlusJSONResponse) VisitLogInResponse(w 
 	return err
 }
 
+type LogIn429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response LogIn429ApplicationProblemPlusJSONResponse) VisitLogInResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LogIn500ApplicationProblemPlusJSONResponse struct {
 	InternalProblemApplicationProblemPlusJSONResponse
 }
@@ -2913,6 +4996,332 @@ type LogOut503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response LogOut503ApplicationProblemPlusJSONResponse) VisitLogOutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgotPasswordRequestObject struct {
+	Body *ForgotPasswordJSONRequestBody
+}
+
+type ForgotPasswordResponseObject interface {
+	VisitForgotPasswordResponse(w http.ResponseWriter) error
+}
+
+type ForgotPassword202ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ForgotPassword202Response struct {
+	Headers ForgotPassword202ResponseHeaders
+}
+
+func (response ForgotPassword202Response) VisitForgotPasswordResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(202)
+	return nil
+}
+
+type ForgotPassword400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ForgotPassword400ApplicationProblemPlusJSONResponse) VisitForgotPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgotPassword413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ForgotPassword413ApplicationProblemPlusJSONResponse) VisitForgotPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgotPassword415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ForgotPassword415ApplicationProblemPlusJSONResponse) VisitForgotPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgotPassword422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ForgotPassword422ApplicationProblemPlusJSONResponse) VisitForgotPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgotPassword429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ForgotPassword429ApplicationProblemPlusJSONResponse) VisitForgotPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgotPassword500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ForgotPassword500ApplicationProblemPlusJSONResponse) VisitForgotPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForgotPassword503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ForgotPassword503ApplicationProblemPlusJSONResponse) VisitForgotPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPasswordRequestObject struct {
+	Body *ResetPasswordJSONRequestBody
+}
+
+type ResetPasswordResponseObject interface {
+	VisitResetPasswordResponse(w http.ResponseWriter) error
+}
+
+type ResetPassword204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ResetPassword204Response struct {
+	Headers ResetPassword204ResponseHeaders
+}
+
+func (response ResetPassword204Response) VisitResetPasswordResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type ResetPassword400ApplicationProblemPlusJSONResponse struct {
+	BadTokenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResetPassword400ApplicationProblemPlusJSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPassword413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResetPassword413ApplicationProblemPlusJSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPassword415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResetPassword415ApplicationProblemPlusJSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPassword422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResetPassword422ApplicationProblemPlusJSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPassword429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResetPassword429ApplicationProblemPlusJSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPassword500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResetPassword500ApplicationProblemPlusJSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetPassword503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ResetPassword503ApplicationProblemPlusJSONResponse) VisitResetPasswordResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3070,6 +5479,28 @@ func (response RefreshSession422ApplicationProblemPlusJSONResponse) VisitRefresh
 	return err
 }
 
+type RefreshSession429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RefreshSession429ApplicationProblemPlusJSONResponse) VisitRefreshSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RefreshSession500ApplicationProblemPlusJSONResponse struct {
 	InternalProblemApplicationProblemPlusJSONResponse
 }
@@ -3147,6 +5578,22 @@ func (response RegisterUser201JSONResponse) VisitRegisterUserResponse(w http.Res
 	return err
 }
 
+type RegisterUser202ResponseHeaders struct {
+	XRequestID *string
+}
+
+type RegisterUser202Response struct {
+	Headers RegisterUser202ResponseHeaders
+}
+
+func (response RegisterUser202Response) VisitRegisterUserResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(202)
+	return nil
+}
+
 type RegisterUser400ApplicationProblemPlusJSONResponse struct {
 	MalformedRequestProblemApplicationProblemPlusJSONResponse
 }
@@ -3166,13 +5613,8 @@ func (response RegisterUser400ApplicationProblemPlusJSONResponse) VisitRegisterU
 	return err
 }
 
-type RegisterUser409ResponseHeaders struct {
-	XRequestID *string
-}
-
 type RegisterUser409ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers RegisterUser409ResponseHeaders
+	EmailTakenProblemApplicationProblemPlusJSONResponse
 }
 
 func (response RegisterUser409ApplicationProblemPlusJSONResponse) VisitRegisterUserResponse(w http.ResponseWriter) error {
@@ -3247,6 +5689,28 @@ func (response RegisterUser422ApplicationProblemPlusJSONResponse) VisitRegisterU
 	return err
 }
 
+type RegisterUser429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RegisterUser429ApplicationProblemPlusJSONResponse) VisitRegisterUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RegisterUser500ApplicationProblemPlusJSONResponse struct {
 	InternalProblemApplicationProblemPlusJSONResponse
 }
@@ -3271,6 +5735,229 @@ type RegisterUser503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response RegisterUser503ApplicationProblemPlusJSONResponse) VisitRegisterUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMeRequestObject struct {
+	Body *DeleteMeJSONRequestBody
+}
+
+type DeleteMeResponseObject interface {
+	VisitDeleteMeResponse(w http.ResponseWriter) error
+}
+
+type DeleteMe204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type DeleteMe204Response struct {
+	Headers DeleteMe204ResponseHeaders
+}
+
+func (response DeleteMe204Response) VisitDeleteMeResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteMe400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteMe400ApplicationProblemPlusJSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMe401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteMe401ApplicationProblemPlusJSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMe403ApplicationProblemPlusJSONResponse struct {
+	WrongPasswordProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteMe403ApplicationProblemPlusJSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMe409ApplicationProblemPlusJSONResponse struct {
+	LastAdminProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteMe409ApplicationProblemPlusJSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMe413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteMe413ApplicationProblemPlusJSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMe415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteMe415ApplicationProblemPlusJSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMe422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteMe422ApplicationProblemPlusJSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMe429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteMe429ApplicationProblemPlusJSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMe500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteMe500ApplicationProblemPlusJSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteMe503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteMe503ApplicationProblemPlusJSONResponse) VisitDeleteMeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3956,6 +6643,1802 @@ type ListMyCreditTransactions503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ListMyCreditTransactions503ApplicationProblemPlusJSONResponse) VisitListMyCreditTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyEmailRequestObject struct {
+	Body *ChangeMyEmailJSONRequestBody
+}
+
+type ChangeMyEmailResponseObject interface {
+	VisitChangeMyEmailResponse(w http.ResponseWriter) error
+}
+
+type ChangeMyEmail202ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ChangeMyEmail202Response struct {
+	Headers ChangeMyEmail202ResponseHeaders
+}
+
+func (response ChangeMyEmail202Response) VisitChangeMyEmailResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(202)
+	return nil
+}
+
+type ChangeMyEmail400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyEmail400ApplicationProblemPlusJSONResponse) VisitChangeMyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyEmail401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyEmail401ApplicationProblemPlusJSONResponse) VisitChangeMyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyEmail403ApplicationProblemPlusJSONResponse struct {
+	WrongPasswordProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyEmail403ApplicationProblemPlusJSONResponse) VisitChangeMyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyEmail413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyEmail413ApplicationProblemPlusJSONResponse) VisitChangeMyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyEmail415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyEmail415ApplicationProblemPlusJSONResponse) VisitChangeMyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyEmail422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyEmail422ApplicationProblemPlusJSONResponse) VisitChangeMyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyEmail429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyEmail429ApplicationProblemPlusJSONResponse) VisitChangeMyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyEmail500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyEmail500ApplicationProblemPlusJSONResponse) VisitChangeMyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyEmail503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyEmail503ApplicationProblemPlusJSONResponse) VisitChangeMyEmailResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportMeRequestObject struct {
+}
+
+type ExportMeResponseObject interface {
+	VisitExportMeResponse(w http.ResponseWriter) error
+}
+
+type ExportMe200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type ExportMe200JSONResponse struct {
+	Body    AccountExport
+	Headers ExportMe200ResponseHeaders
+}
+
+func (response ExportMe200JSONResponse) VisitExportMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportMe401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ExportMe401ApplicationProblemPlusJSONResponse) VisitExportMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportMe500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ExportMe500ApplicationProblemPlusJSONResponse) VisitExportMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ExportMe503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ExportMe503ApplicationProblemPlusJSONResponse) VisitExportMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyPasswordRequestObject struct {
+	Body *ChangeMyPasswordJSONRequestBody
+}
+
+type ChangeMyPasswordResponseObject interface {
+	VisitChangeMyPasswordResponse(w http.ResponseWriter) error
+}
+
+type ChangeMyPassword204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ChangeMyPassword204Response struct {
+	Headers ChangeMyPassword204ResponseHeaders
+}
+
+func (response ChangeMyPassword204Response) VisitChangeMyPasswordResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type ChangeMyPassword400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyPassword400ApplicationProblemPlusJSONResponse) VisitChangeMyPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyPassword401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyPassword401ApplicationProblemPlusJSONResponse) VisitChangeMyPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyPassword403ApplicationProblemPlusJSONResponse struct {
+	WrongPasswordProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyPassword403ApplicationProblemPlusJSONResponse) VisitChangeMyPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyPassword413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyPassword413ApplicationProblemPlusJSONResponse) VisitChangeMyPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyPassword415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyPassword415ApplicationProblemPlusJSONResponse) VisitChangeMyPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyPassword422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyPassword422ApplicationProblemPlusJSONResponse) VisitChangeMyPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyPassword429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyPassword429ApplicationProblemPlusJSONResponse) VisitChangeMyPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyPassword500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyPassword500ApplicationProblemPlusJSONResponse) VisitChangeMyPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangeMyPassword503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ChangeMyPassword503ApplicationProblemPlusJSONResponse) VisitChangeMyPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMyOtherSessionsRequestObject struct {
+	Params EndMyOtherSessionsParams
+}
+
+type EndMyOtherSessionsResponseObject interface {
+	VisitEndMyOtherSessionsResponse(w http.ResponseWriter) error
+}
+
+type EndMyOtherSessions204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type EndMyOtherSessions204Response struct {
+	Headers EndMyOtherSessions204ResponseHeaders
+}
+
+func (response EndMyOtherSessions204Response) VisitEndMyOtherSessionsResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type EndMyOtherSessions401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndMyOtherSessions401ApplicationProblemPlusJSONResponse) VisitEndMyOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMyOtherSessions422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndMyOtherSessions422ApplicationProblemPlusJSONResponse) VisitEndMyOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMyOtherSessions500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndMyOtherSessions500ApplicationProblemPlusJSONResponse) VisitEndMyOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMyOtherSessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndMyOtherSessions503ApplicationProblemPlusJSONResponse) VisitEndMyOtherSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessionsRequestObject struct {
+	Params ListMySessionsParams
+}
+
+type ListMySessionsResponseObject interface {
+	VisitListMySessionsResponse(w http.ResponseWriter) error
+}
+
+type ListMySessions200JSONResponse struct{ SessionsListedJSONResponse }
+
+func (response ListMySessions200JSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessions400ApplicationProblemPlusJSONResponse struct {
+	BadCursorProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListMySessions400ApplicationProblemPlusJSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessions401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListMySessions401ApplicationProblemPlusJSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessions422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListMySessions422ApplicationProblemPlusJSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessions500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListMySessions500ApplicationProblemPlusJSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMySessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListMySessions503ApplicationProblemPlusJSONResponse) VisitListMySessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySessionRequestObject struct {
+	SessionID SessionID `json:"session_id"`
+}
+
+type EndMySessionResponseObject interface {
+	VisitEndMySessionResponse(w http.ResponseWriter) error
+}
+
+type EndMySession204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type EndMySession204Response struct {
+	Headers EndMySession204ResponseHeaders
+}
+
+func (response EndMySession204Response) VisitEndMySessionResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type EndMySession401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndMySession401ApplicationProblemPlusJSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession404ApplicationProblemPlusJSONResponse struct {
+	SessionNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndMySession404ApplicationProblemPlusJSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndMySession422ApplicationProblemPlusJSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndMySession500ApplicationProblemPlusJSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndMySession503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndMySession503ApplicationProblemPlusJSONResponse) VisitEndMySessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersRequestObject struct {
+	Params ListUsersParams
+}
+
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
+}
+
+type ListUsers200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type ListUsers200JSONResponse struct {
+	Body    UserPage
+	Headers ListUsers200ResponseHeaders
+}
+
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers400ApplicationProblemPlusJSONResponse struct {
+	BadCursorProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers400ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers401ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers403ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers422ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers500ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUsers503ApplicationProblemPlusJSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUserRequestObject struct {
+	Body *CreateUserJSONRequestBody
+}
+
+type CreateUserResponseObject interface {
+	VisitCreateUserResponse(w http.ResponseWriter) error
+}
+
+type CreateUser201ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type CreateUser201JSONResponse struct {
+	Body    User
+	Headers CreateUser201ResponseHeaders
+}
+
+func (response CreateUser201JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser400ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser401ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser403ApplicationProblemPlusJSONResponse struct {
+	UserWriteForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser403ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser409ApplicationProblemPlusJSONResponse struct {
+	EmailTakenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser409ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser413ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser415ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser422ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser500ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CreateUser503ApplicationProblemPlusJSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type DeleteUserResponseObject interface {
+	VisitDeleteUserResponse(w http.ResponseWriter) error
+}
+
+type DeleteUser204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type DeleteUser204Response struct {
+	Headers DeleteUser204ResponseHeaders
+}
+
+func (response DeleteUser204Response) VisitDeleteUserResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteUser401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser401ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser403ApplicationProblemPlusJSONResponse struct {
+	UserWriteForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser403ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser404ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser409ApplicationProblemPlusJSONResponse struct {
+	LastAdminProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser409ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser422ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser500ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteUser503ApplicationProblemPlusJSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type GetUserResponseObject interface {
+	VisitGetUserResponse(w http.ResponseWriter) error
+}
+
+type GetUser200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type GetUser200JSONResponse struct {
+	Body    User
+	Headers GetUser200ResponseHeaders
+}
+
+func (response GetUser200JSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser401ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser403ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser404ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser422ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser500ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUser503ApplicationProblemPlusJSONResponse) VisitGetUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRequestObject struct {
+	UserID UserID `json:"user_id"`
+	Body   *UpdateUserJSONRequestBody
+}
+
+type UpdateUserResponseObject interface {
+	VisitUpdateUserResponse(w http.ResponseWriter) error
+}
+
+type UpdateUser200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type UpdateUser200JSONResponse struct {
+	Body    User
+	Headers UpdateUser200ResponseHeaders
+}
+
+func (response UpdateUser200JSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser400ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser401ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser403ApplicationProblemPlusJSONResponse struct {
+	UserWriteForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser403ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser404ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser409ApplicationProblemPlusJSONResponse struct {
+	LastAdminProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser409ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser413ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser415ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser422ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser500ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UpdateUser503ApplicationProblemPlusJSONResponse) VisitUpdateUserResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4950,6 +9433,866 @@ func (response ListUserCreditTransactions503ApplicationProblemPlusJSONResponse) 
 	return err
 }
 
+type SendUserPasswordResetRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type SendUserPasswordResetResponseObject interface {
+	VisitSendUserPasswordResetResponse(w http.ResponseWriter) error
+}
+
+type SendUserPasswordReset202ResponseHeaders struct {
+	XRequestID *string
+}
+
+type SendUserPasswordReset202Response struct {
+	Headers SendUserPasswordReset202ResponseHeaders
+}
+
+func (response SendUserPasswordReset202Response) VisitSendUserPasswordResetResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(202)
+	return nil
+}
+
+type SendUserPasswordReset401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SendUserPasswordReset401ApplicationProblemPlusJSONResponse) VisitSendUserPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendUserPasswordReset403ApplicationProblemPlusJSONResponse struct {
+	UserWriteForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SendUserPasswordReset403ApplicationProblemPlusJSONResponse) VisitSendUserPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendUserPasswordReset404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SendUserPasswordReset404ApplicationProblemPlusJSONResponse) VisitSendUserPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendUserPasswordReset422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SendUserPasswordReset422ApplicationProblemPlusJSONResponse) VisitSendUserPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendUserPasswordReset500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SendUserPasswordReset500ApplicationProblemPlusJSONResponse) VisitSendUserPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendUserPasswordReset503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SendUserPasswordReset503ApplicationProblemPlusJSONResponse) VisitSendUserPasswordResetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessionsRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type EndUserSessionsResponseObject interface {
+	VisitEndUserSessionsResponse(w http.ResponseWriter) error
+}
+
+type EndUserSessions204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type EndUserSessions204Response struct {
+	Headers EndUserSessions204ResponseHeaders
+}
+
+func (response EndUserSessions204Response) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type EndUserSessions401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions401ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions403ApplicationProblemPlusJSONResponse struct {
+	UserWriteForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions403ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions404ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions422ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions500ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndUserSessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response EndUserSessions503ApplicationProblemPlusJSONResponse) VisitEndUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessionsRequestObject struct {
+	UserID UserID `json:"user_id"`
+	Params ListUserSessionsParams
+}
+
+type ListUserSessionsResponseObject interface {
+	VisitListUserSessionsResponse(w http.ResponseWriter) error
+}
+
+type ListUserSessions200JSONResponse struct{ SessionsListedJSONResponse }
+
+func (response ListUserSessions200JSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions400ApplicationProblemPlusJSONResponse struct {
+	BadCursorProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions400ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions401ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions403ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions404ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions422ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions500ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserSessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserSessions503ApplicationProblemPlusJSONResponse) VisitListUserSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUserRequestObject struct {
+	UserID UserID `json:"user_id"`
+	Body   *SuspendUserJSONRequestBody
+}
+
+type SuspendUserResponseObject interface {
+	VisitSuspendUserResponse(w http.ResponseWriter) error
+}
+
+type SuspendUser200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type SuspendUser200JSONResponse struct {
+	Body    User
+	Headers SuspendUser200ResponseHeaders
+}
+
+func (response SuspendUser200JSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUser400ApplicationProblemPlusJSONResponse struct {
+	MalformedRequestProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendUser400ApplicationProblemPlusJSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUser401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendUser401ApplicationProblemPlusJSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUser403ApplicationProblemPlusJSONResponse struct {
+	UserWriteForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendUser403ApplicationProblemPlusJSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUser404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendUser404ApplicationProblemPlusJSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUser409ApplicationProblemPlusJSONResponse struct {
+	LastAdminProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendUser409ApplicationProblemPlusJSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUser413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendUser413ApplicationProblemPlusJSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUser415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendUser415ApplicationProblemPlusJSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUser422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendUser422ApplicationProblemPlusJSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUser500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendUser500ApplicationProblemPlusJSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SuspendUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response SuspendUser503ApplicationProblemPlusJSONResponse) VisitSuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnsuspendUserRequestObject struct {
+	UserID UserID `json:"user_id"`
+}
+
+type UnsuspendUserResponseObject interface {
+	VisitUnsuspendUserResponse(w http.ResponseWriter) error
+}
+
+type UnsuspendUser200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type UnsuspendUser200JSONResponse struct {
+	Body    User
+	Headers UnsuspendUser200ResponseHeaders
+}
+
+func (response UnsuspendUser200JSONResponse) VisitUnsuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnsuspendUser401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UnsuspendUser401ApplicationProblemPlusJSONResponse) VisitUnsuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnsuspendUser403ApplicationProblemPlusJSONResponse struct {
+	UserWriteForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UnsuspendUser403ApplicationProblemPlusJSONResponse) VisitUnsuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnsuspendUser404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UnsuspendUser404ApplicationProblemPlusJSONResponse) VisitUnsuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnsuspendUser422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UnsuspendUser422ApplicationProblemPlusJSONResponse) VisitUnsuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnsuspendUser500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UnsuspendUser500ApplicationProblemPlusJSONResponse) VisitUnsuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnsuspendUser503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response UnsuspendUser503ApplicationProblemPlusJSONResponse) VisitUnsuspendUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetJWKS Get the public signing keys
@@ -4970,18 +10313,39 @@ type StrictServerInterface interface {
 	// DeleteAPIKey Delete an API key
 	// (DELETE /v1/api-keys/{api_key_id})
 	DeleteAPIKey(ctx context.Context, request DeleteAPIKeyRequestObject) (DeleteAPIKeyResponseObject, error)
+	// RotateAPIKey Rotate an API key
+	// (POST /v1/api-keys/{api_key_id}/rotate)
+	RotateAPIKey(ctx context.Context, request RotateAPIKeyRequestObject) (RotateAPIKeyResponseObject, error)
+	// ListAuditEvents List audit events
+	// (GET /v1/audit-events)
+	ListAuditEvents(ctx context.Context, request ListAuditEventsRequestObject) (ListAuditEventsResponseObject, error)
+	// ResendVerification Ask for another verification mail
+	// (POST /v1/auth/email/resend)
+	ResendVerification(ctx context.Context, request ResendVerificationRequestObject) (ResendVerificationResponseObject, error)
+	// VerifyEmail Verify an e-mail address
+	// (POST /v1/auth/email/verify)
+	VerifyEmail(ctx context.Context, request VerifyEmailRequestObject) (VerifyEmailResponseObject, error)
 	// LogIn Log in
 	// (POST /v1/auth/login)
 	LogIn(ctx context.Context, request LogInRequestObject) (LogInResponseObject, error)
 	// LogOut Log out
 	// (POST /v1/auth/logout)
 	LogOut(ctx context.Context, request LogOutRequestObject) (LogOutResponseObject, error)
+	// ForgotPassword Ask for a password reset
+	// (POST /v1/auth/password/forgot)
+	ForgotPassword(ctx context.Context, request ForgotPasswordRequestObject) (ForgotPasswordResponseObject, error)
+	// ResetPassword Set a new password
+	// (POST /v1/auth/password/reset)
+	ResetPassword(ctx context.Context, request ResetPasswordRequestObject) (ResetPasswordResponseObject, error)
 	// RefreshSession Refresh a session
 	// (POST /v1/auth/refresh)
 	RefreshSession(ctx context.Context, request RefreshSessionRequestObject) (RefreshSessionResponseObject, error)
 	// RegisterUser Register
 	// (POST /v1/auth/register)
 	RegisterUser(ctx context.Context, request RegisterUserRequestObject) (RegisterUserResponseObject, error)
+	// DeleteMe Delete my account
+	// (DELETE /v1/me)
+	DeleteMe(ctx context.Context, request DeleteMeRequestObject) (DeleteMeResponseObject, error)
 	// GetMe Get my account
 	// (GET /v1/me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
@@ -4997,6 +10361,39 @@ type StrictServerInterface interface {
 	// ListMyCreditTransactions List my transactions
 	// (GET /v1/me/credits/transactions)
 	ListMyCreditTransactions(ctx context.Context, request ListMyCreditTransactionsRequestObject) (ListMyCreditTransactionsResponseObject, error)
+	// ChangeMyEmail Change my e-mail address
+	// (POST /v1/me/email)
+	ChangeMyEmail(ctx context.Context, request ChangeMyEmailRequestObject) (ChangeMyEmailResponseObject, error)
+	// ExportMe Export my data
+	// (GET /v1/me/export)
+	ExportMe(ctx context.Context, request ExportMeRequestObject) (ExportMeResponseObject, error)
+	// ChangeMyPassword Change my password
+	// (PUT /v1/me/password)
+	ChangeMyPassword(ctx context.Context, request ChangeMyPasswordRequestObject) (ChangeMyPasswordResponseObject, error)
+	// EndMyOtherSessions End my other sessions
+	// (DELETE /v1/me/sessions)
+	EndMyOtherSessions(ctx context.Context, request EndMyOtherSessionsRequestObject) (EndMyOtherSessionsResponseObject, error)
+	// ListMySessions List my sessions
+	// (GET /v1/me/sessions)
+	ListMySessions(ctx context.Context, request ListMySessionsRequestObject) (ListMySessionsResponseObject, error)
+	// EndMySession End one of my sessions
+	// (DELETE /v1/me/sessions/{session_id})
+	EndMySession(ctx context.Context, request EndMySessionRequestObject) (EndMySessionResponseObject, error)
+	// ListUsers List users
+	// (GET /v1/users)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
+	// CreateUser Create a user
+	// (POST /v1/users)
+	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
+	// DeleteUser Delete a user
+	// (DELETE /v1/users/{user_id})
+	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
+	// GetUser Get a user
+	// (GET /v1/users/{user_id})
+	GetUser(ctx context.Context, request GetUserRequestObject) (GetUserResponseObject, error)
+	// UpdateUser Change a user
+	// (PATCH /v1/users/{user_id})
+	UpdateUser(ctx context.Context, request UpdateUserRequestObject) (UpdateUserResponseObject, error)
 	// GetUserCredits Get a user's balance
 	// (GET /v1/users/{user_id}/credits)
 	GetUserCredits(ctx context.Context, request GetUserCreditsRequestObject) (GetUserCreditsResponseObject, error)
@@ -5012,6 +10409,21 @@ type StrictServerInterface interface {
 	// ListUserCreditTransactions List a user's transactions
 	// (GET /v1/users/{user_id}/credits/transactions)
 	ListUserCreditTransactions(ctx context.Context, request ListUserCreditTransactionsRequestObject) (ListUserCreditTransactionsResponseObject, error)
+	// SendUserPasswordReset Mail a password reset to a user
+	// (POST /v1/users/{user_id}/password-reset)
+	SendUserPasswordReset(ctx context.Context, request SendUserPasswordResetRequestObject) (SendUserPasswordResetResponseObject, error)
+	// EndUserSessions End a user's sessions
+	// (DELETE /v1/users/{user_id}/sessions)
+	EndUserSessions(ctx context.Context, request EndUserSessionsRequestObject) (EndUserSessionsResponseObject, error)
+	// ListUserSessions List a user's sessions
+	// (GET /v1/users/{user_id}/sessions)
+	ListUserSessions(ctx context.Context, request ListUserSessionsRequestObject) (ListUserSessionsResponseObject, error)
+	// SuspendUser Suspend a user
+	// (POST /v1/users/{user_id}/suspend)
+	SuspendUser(ctx context.Context, request SuspendUserRequestObject) (SuspendUserResponseObject, error)
+	// UnsuspendUser End a suspension
+	// (POST /v1/users/{user_id}/unsuspend)
+	UnsuspendUser(ctx context.Context, request UnsuspendUserRequestObject) (UnsuspendUserResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -5167,7 +10579,7 @@ func (sh *strictHandler) CreateAPIKey(ctx echo.Context) error {
 }
 
 // DeleteAPIKey operation middleware
-func (sh *strictHandler) DeleteAPIKey(ctx echo.Context, apiKeyID openapi_types.UUID) error {
+func (sh *strictHandler) DeleteAPIKey(ctx echo.Context, apiKeyID APIKeyID) error {
 	var request DeleteAPIKeyRequestObject
 
 	request.APIKeyID = apiKeyID
@@ -5185,6 +10597,171 @@ func (sh *strictHandler) DeleteAPIKey(ctx echo.Context, apiKeyID openapi_types.U
 		return err
 	} else if validResponse, ok := response.(DeleteAPIKeyResponseObject); ok {
 		return validResponse.VisitDeleteAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RotateAPIKey operation middleware
+func (sh *strictHandler) RotateAPIKey(ctx echo.Context, apiKeyID APIKeyID) error {
+	var request RotateAPIKeyRequestObject
+
+	request.APIKeyID = apiKeyID
+
+	var body RotateAPIKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RotateAPIKey(ctx.Request().Context(), request.(RotateAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RotateAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RotateAPIKeyResponseObject); ok {
+		return validResponse.VisitRotateAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAuditEvents operation middleware
+func (sh *strictHandler) ListAuditEvents(ctx echo.Context, params ListAuditEventsParams) error {
+	var request ListAuditEventsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditEvents(ctx.Request().Context(), request.(ListAuditEventsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditEvents")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditEventsResponseObject); ok {
+		return validResponse.VisitListAuditEventsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResendVerification operation middleware
+func (sh *strictHandler) ResendVerification(ctx echo.Context) error {
+	var request ResendVerificationRequestObject
+
+	var body ResendVerificationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResendVerification(ctx.Request().Context(), request.(ResendVerificationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResendVerification")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResendVerificationResponseObject); ok {
+		return validResponse.VisitResendVerificationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// VerifyEmail operation middleware
+func (sh *strictHandler) VerifyEmail(ctx echo.Context) error {
+	var request VerifyEmailRequestObject
+
+	var body VerifyEmailJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VerifyEmail(ctx.Request().Context(), request.(VerifyEmailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VerifyEmail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(VerifyEmailResponseObject); ok {
+		return validResponse.VisitVerifyEmailResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5254,6 +10831,98 @@ func (sh *strictHandler) LogOut(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(LogOutResponseObject); ok {
 		return validResponse.VisitLogOutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ForgotPassword operation middleware
+func (sh *strictHandler) ForgotPassword(ctx echo.Context) error {
+	var request ForgotPasswordRequestObject
+
+	var body ForgotPasswordJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ForgotPassword(ctx.Request().Context(), request.(ForgotPasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ForgotPassword")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ForgotPasswordResponseObject); ok {
+		return validResponse.VisitForgotPasswordResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResetPassword operation middleware
+func (sh *strictHandler) ResetPassword(ctx echo.Context) error {
+	var request ResetPasswordRequestObject
+
+	var body ResetPasswordJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetPassword(ctx.Request().Context(), request.(ResetPasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetPassword")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResetPasswordResponseObject); ok {
+		return validResponse.VisitResetPasswordResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5346,6 +11015,52 @@ func (sh *strictHandler) RegisterUser(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(RegisterUserResponseObject); ok {
 		return validResponse.VisitRegisterUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteMe operation middleware
+func (sh *strictHandler) DeleteMe(ctx echo.Context) error {
+	var request DeleteMeRequestObject
+
+	var body DeleteMeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteMe(ctx.Request().Context(), request.(DeleteMeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteMe")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteMeResponseObject); ok {
+		return validResponse.VisitDeleteMeResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5511,6 +11226,365 @@ func (sh *strictHandler) ListMyCreditTransactions(ctx echo.Context, params ListM
 		return err
 	} else if validResponse, ok := response.(ListMyCreditTransactionsResponseObject); ok {
 		return validResponse.VisitListMyCreditTransactionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeMyEmail operation middleware
+func (sh *strictHandler) ChangeMyEmail(ctx echo.Context) error {
+	var request ChangeMyEmailRequestObject
+
+	var body ChangeMyEmailJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeMyEmail(ctx.Request().Context(), request.(ChangeMyEmailRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeMyEmail")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeMyEmailResponseObject); ok {
+		return validResponse.VisitChangeMyEmailResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ExportMe operation middleware
+func (sh *strictHandler) ExportMe(ctx echo.Context) error {
+	var request ExportMeRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ExportMe(ctx.Request().Context(), request.(ExportMeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ExportMe")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ExportMeResponseObject); ok {
+		return validResponse.VisitExportMeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ChangeMyPassword operation middleware
+func (sh *strictHandler) ChangeMyPassword(ctx echo.Context) error {
+	var request ChangeMyPasswordRequestObject
+
+	var body ChangeMyPasswordJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangeMyPassword(ctx.Request().Context(), request.(ChangeMyPasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangeMyPassword")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ChangeMyPasswordResponseObject); ok {
+		return validResponse.VisitChangeMyPasswordResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EndMyOtherSessions operation middleware
+func (sh *strictHandler) EndMyOtherSessions(ctx echo.Context, params EndMyOtherSessionsParams) error {
+	var request EndMyOtherSessionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EndMyOtherSessions(ctx.Request().Context(), request.(EndMyOtherSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndMyOtherSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndMyOtherSessionsResponseObject); ok {
+		return validResponse.VisitEndMyOtherSessionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListMySessions operation middleware
+func (sh *strictHandler) ListMySessions(ctx echo.Context, params ListMySessionsParams) error {
+	var request ListMySessionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMySessions(ctx.Request().Context(), request.(ListMySessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMySessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListMySessionsResponseObject); ok {
+		return validResponse.VisitListMySessionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EndMySession operation middleware
+func (sh *strictHandler) EndMySession(ctx echo.Context, sessionID SessionID) error {
+	var request EndMySessionRequestObject
+
+	request.SessionID = sessionID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EndMySession(ctx.Request().Context(), request.(EndMySessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndMySession")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndMySessionResponseObject); ok {
+		return validResponse.VisitEndMySessionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(ctx echo.Context, params ListUsersParams) error {
+	var request ListUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx.Request().Context(), request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		return validResponse.VisitListUsersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateUser operation middleware
+func (sh *strictHandler) CreateUser(ctx echo.Context) error {
+	var request CreateUserRequestObject
+
+	var body CreateUserJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUser(ctx.Request().Context(), request.(CreateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateUserResponseObject); ok {
+		return validResponse.VisitCreateUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteUser operation middleware
+func (sh *strictHandler) DeleteUser(ctx echo.Context, userID UserID) error {
+	var request DeleteUserRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUser(ctx.Request().Context(), request.(DeleteUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteUserResponseObject); ok {
+		return validResponse.VisitDeleteUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUser operation middleware
+func (sh *strictHandler) GetUser(ctx echo.Context, userID UserID) error {
+	var request GetUserRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUser(ctx.Request().Context(), request.(GetUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUserResponseObject); ok {
+		return validResponse.VisitGetUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateUser operation middleware
+func (sh *strictHandler) UpdateUser(ctx echo.Context, userID UserID) error {
+	var request UpdateUserRequestObject
+
+	request.UserID = userID
+
+	var body UpdateUserJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateUser(ctx.Request().Context(), request.(UpdateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateUserResponseObject); ok {
+		return validResponse.VisitUpdateUserResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5686,6 +11760,155 @@ func (sh *strictHandler) ListUserCreditTransactions(ctx echo.Context, userID Use
 		return err
 	} else if validResponse, ok := response.(ListUserCreditTransactionsResponseObject); ok {
 		return validResponse.VisitListUserCreditTransactionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SendUserPasswordReset operation middleware
+func (sh *strictHandler) SendUserPasswordReset(ctx echo.Context, userID UserID) error {
+	var request SendUserPasswordResetRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SendUserPasswordReset(ctx.Request().Context(), request.(SendUserPasswordResetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendUserPasswordReset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SendUserPasswordResetResponseObject); ok {
+		return validResponse.VisitSendUserPasswordResetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EndUserSessions operation middleware
+func (sh *strictHandler) EndUserSessions(ctx echo.Context, userID UserID) error {
+	var request EndUserSessionsRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EndUserSessions(ctx.Request().Context(), request.(EndUserSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndUserSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndUserSessionsResponseObject); ok {
+		return validResponse.VisitEndUserSessionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListUserSessions operation middleware
+func (sh *strictHandler) ListUserSessions(ctx echo.Context, userID UserID, params ListUserSessionsParams) error {
+	var request ListUserSessionsRequestObject
+
+	request.UserID = userID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUserSessions(ctx.Request().Context(), request.(ListUserSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUserSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListUserSessionsResponseObject); ok {
+		return validResponse.VisitListUserSessionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SuspendUser operation middleware
+func (sh *strictHandler) SuspendUser(ctx echo.Context, userID UserID) error {
+	var request SuspendUserRequestObject
+
+	request.UserID = userID
+
+	var body SuspendUserJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SuspendUser(ctx.Request().Context(), request.(SuspendUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SuspendUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SuspendUserResponseObject); ok {
+		return validResponse.VisitSuspendUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UnsuspendUser operation middleware
+func (sh *strictHandler) UnsuspendUser(ctx echo.Context, userID UserID) error {
+	var request UnsuspendUserRequestObject
+
+	request.UserID = userID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UnsuspendUser(ctx.Request().Context(), request.(UnsuspendUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnsuspendUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UnsuspendUserResponseObject); ok {
+		return validResponse.VisitUnsuspendUserResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -24,6 +24,7 @@ const (
 	TooLarge                         // the request is too large
 	UnsupportedMediaType             // the body is of another type
 	Invalid                          // values break their rules
+	TooMany                          // tried too often
 	Unavailable                      // try again later
 )
 
@@ -35,7 +36,7 @@ type Error struct {
 	Fields []Field
 	// Shortfall is set with InsufficientCredits only.
 	Shortfall *Shortfall
-	// RetryAfter is set with Unavailable: when another try makes sense.
+	// RetryAfter is set with TooMany and Unavailable: when another try makes sense.
 	RetryAfter time.Duration
 
 	cause error
@@ -68,6 +69,11 @@ func InvalidFields(fields []Field) *Error {
 		detail = "Several values break their rules."
 	}
 	return &Error{Kind: Invalid, Code: "validation_failed", Detail: detail, Fields: fields}
+}
+
+// TooManyAttempts is for what was tried too often: wait is when it may be tried again.
+func TooManyAttempts(wait time.Duration) *Error {
+	return &Error{Kind: TooMany, Code: "too_many_attempts", Detail: "Too many attempts. Try again later.", RetryAfter: wait}
 }
 
 // UnavailableBecause is for what passes by itself: an overload, a database that

@@ -19,6 +19,10 @@ type Config struct {
 
 	Env       string `default:"production" desc:"development, staging or production; production is the strictest"`
 	PublicURL string `split_words:"true" default:"http://localhost:8080" desc:"where people reach the service; the default issuer of tokens"`
+	// FrontendURL is derived from PublicURL where it is empty.
+	FrontendURL string `split_words:"true" desc:"where your product has pages of its own for mailed links, /verify-email and /reset-password; AUTH_PUBLIC_URL if empty"`
+	// TrustedProxies are addresses or networks.
+	TrustedProxies Networks `split_words:"true" desc:"comma-separated addresses or networks (10.0.0.0/8) of the proxies in front of the service, whose X-Forwarded-For tells the client's address; nobody's if empty"`
 
 	HTTP     HTTP
 	Ops      Ops
@@ -26,13 +30,30 @@ type Config struct {
 
 	EncryptionKey  Secret `split_words:"true" desc:"32 random bytes in base64 or hexadecimal, under which stored secrets are encrypted: openssl rand -base64 32"`
 	PasswordPepper Secret `split_words:"true" desc:"optional secret of at least 32 characters that enters every password hash; passwords cannot be checked without it"`
-	BcryptCost     int    `split_words:"true" default:"12" desc:"cost of password hashes; at least 10 in production"`
+	// PreviousPeppers are separated by commas.
+	PasswordPepperPrevious Secret `split_words:"true" desc:"comma-separated peppers of before: passwords under them still match and move to AUTH_PASSWORD_PEPPER at the next login"`
+	BcryptCost             int    `split_words:"true" default:"12" desc:"cost of password hashes; at least 10 in production"`
+	BcryptConcurrency      int    `split_words:"true" default:"0" desc:"how many passwords are hashed at once; 0 for all CPUs but one, so that a flood of logins leaves one to everything else"`
+	BcryptQueue            int    `split_words:"true" default:"32" desc:"how many more may wait to be hashed; beyond it the answer is 503"`
+
+	RequireEmailVerification bool `split_words:"true" default:"false" desc:"whether an address must be verified before the first login; needs AUTH_SMTP_HOST"`
 
 	AccessTokenTTL  time.Duration `split_words:"true" default:"15m" desc:"how long an access token lasts"`
 	RefreshTokenTTL time.Duration `split_words:"true" default:"720h" desc:"how long a refresh token waits to be exchanged"`
 	RefreshGrace    time.Duration `split_words:"true" default:"30s" desc:"how long the exchange of a refresh token may be repeated"`
 	SessionTTL      time.Duration `split_words:"true" default:"2160h" desc:"when a session ends, however often it is refreshed"`
+	MaxSessions     int           `split_words:"true" default:"20" desc:"most sessions of one user; with another one the oldest ends"`
 	JWT             JWT
+
+	ResetLinkTTL        time.Duration `split_words:"true" default:"30m" desc:"how long a mailed link to set a new password works"`
+	VerificationLinkTTL time.Duration `split_words:"true" default:"24h" desc:"how long a mailed link to verify an address works"`
+	InvitationTTL       time.Duration `split_words:"true" default:"168h" desc:"how long an invitation works"`
+
+	RateLimitEnabled bool `split_words:"true" default:"true" desc:"whether attempts are limited; false is for load tests"`
+	Limit            Limits
+
+	SMTP SMTP
+	Mail Mail
 
 	CreditsScale int `split_words:"true" default:"2" desc:"how many decimals of a credit people read; amounts are in the smallest unit"`
 
@@ -72,6 +93,46 @@ type JWT struct {
 	Algorithm string `default:"EdDSA" desc:"EdDSA, ES256, RS256, or HS256 (a shared secret: others cannot verify)"`
 	Issuer    string `desc:"the iss of tokens; AUTH_PUBLIC_URL if empty"`
 	Audience  string `default:"authservice" desc:"the aud of tokens"`
+	// KeyRotation is how old a signing key gets.
+	KeyRotation time.Duration `split_words:"true" default:"720h" desc:"age at which the key that signs tokens is replaced"`
+}
+
+// Limits are how often something may be tried: so many at once, and as many
+// again, evenly, in each time span. Addresses are client addresses, of IPv6 the
+// /64. All replicas count together.
+type Limits struct {
+	LoginAddress     Rate `split_words:"true" default:"100/15m" desc:"logins from one address"`
+	LoginPair        Rate `split_words:"true" default:"10/15m" desc:"logins to one account from one address"`
+	LoginAccount     Rate `split_words:"true" default:"50/15m" desc:"logins to one account from everywhere; beyond it AUTH_LIMIT_LOGIN_UNDER_ATTACK holds, nobody is locked out"`
+	LoginUnderAttack Rate `split_words:"true" default:"3/15m" desc:"logins to one account from one address while the account is under attack"`
+	Register         Rate `default:"100/1h" desc:"registrations from one address"`
+	MailAddress      Rate `split_words:"true" default:"30/1h" desc:"requests from one address that send a mail: forgot, resend, a new e-mail address"`
+	MailAccount      Rate `split_words:"true" default:"5/1h" desc:"such requests for one mail address"`
+	Link             Rate `default:"60/1h" desc:"tokens of mailed links tried from one address: reset, verify"`
+	Refresh          Rate `default:"300/1m" desc:"refreshes from one address"`
+	Confirm          Rate `default:"10/15m" desc:"passwords that one session is asked for again"`
+}
+
+// SMTP is how mail is sent.
+type SMTP struct {
+	Host     string `desc:"mail server; without one no mail is sent"`
+	Port     int    `default:"587" desc:"its port"`
+	Username string `desc:"user name, if it wants one"`
+	Password Secret `desc:"and password"`
+	TLS      string `default:"starttls" desc:"starttls, tls (from the first byte, port 465), or none (not in production, but for a server on this machine)"`
+	From     string `desc:"the sender, such as Example <no-reply@example.com>; required with AUTH_SMTP_HOST"`
+	CAFile   string `split_words:"true" desc:"file of certificates (PEM) to trust besides the system's"`
+}
+
+// Mail is what mails look like.
+type Mail struct {
+	ProductName    string   `split_words:"true" default:"Auth Service" desc:"your product's name in mails and on pages"`
+	LogoURL        string   `split_words:"true" desc:"picture that stands in mails in place of the name"`
+	SupportAddress string   `split_words:"true" desc:"where people get help: an e-mail address"`
+	PrimaryColor   string   `split_words:"true" default:"#1d4ed8" desc:"colour of buttons"`
+	Locale         string   `default:"en" desc:"language of mails"`
+	Disabled       []string `desc:"kinds of mail that are not sent, comma-separated: welcome, new_sign_in, credits_granted, low_balance"`
+	TemplatesDir   string   `split_words:"true" desc:"templates that replace the built-in ones, file by file"`
 }
 
 // Log is what is logged and how.

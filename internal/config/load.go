@@ -2,9 +2,10 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -21,9 +22,7 @@ const (
 // They are accepted, so that a deployment's environment can be complete, and
 // the service warns that they have no effect.
 var Reserved = []string{
-	"AUTH_CORS_ORIGINS", "AUTH_FRONTEND_URL", "AUTH_LOGSTASH_ADDR", "AUTH_MAIL_TEMPLATES_DIR",
-	"AUTH_RATE_LIMIT_ENABLED", "AUTH_REQUIRE_EMAIL_VERIFICATION", "AUTH_SMTP_FROM", "AUTH_SMTP_HOST",
-	"AUTH_SMTP_PASSWORD", "AUTH_SMTP_PORT", "AUTH_SMTP_TLS", "AUTH_SMTP_USERNAME", "AUTH_TRUSTED_PROXIES",
+	"AUTH_CORS_ORIGINS", "AUTH_LOGSTASH_ADDR",
 }
 
 // devOnly are settings of the dev command, which reads them itself.
@@ -44,9 +43,6 @@ func Load(environ []string) (Config, error) {
 	}
 	c.derive()
 	c.validate(&p)
-	// The one reserved setting whose silent absence would let people in who should not be.
-	verify, _ := strconv.ParseBool(settings(environ)["AUTH_REQUIRE_EMAIL_VERIFICATION"])
-	p.must(!verify, "AUTH_REQUIRE_EMAIL_VERIFICATION", "this version cannot verify addresses; it must not be true")
 	if err := p.err(); err != nil {
 		return Config{}, err
 	}
@@ -81,8 +77,8 @@ func process(p *problems, c *Config) {
 // complaint says what is expected; the library's own message repeats the value.
 func complaint(e *envconfig.ParseError) string {
 	switch {
-	case errors.Is(e.Err, errUnreadable):
-		return errUnreadable.Error()
+	case errors.Is(e.Err, errUnreadable), errors.Is(e.Err, errRate), errors.Is(e.Err, errNetworks):
+		return e.Err.Error()
 	case e.TypeName == "time.Duration":
 		return "must be a duration such as 90s, 15m or 720h"
 	case e.TypeName == "bool":
@@ -114,8 +110,15 @@ func names() []string {
 // derive fills in what follows from other settings.
 func (c *Config) derive() {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	c.FrontendURL = strings.TrimRight(c.FrontendURL, "/")
+	if c.FrontendURL == "" {
+		c.FrontendURL = c.PublicURL
+	}
 	if c.JWT.Issuer == "" {
 		c.JWT.Issuer = c.PublicURL
+	}
+	for i, kind := range c.Mail.Disabled { // the library does not trim
+		c.Mail.Disabled[i] = strings.TrimSpace(kind)
 	}
 	format, level := "json", "info"
 	if c.Env == Development {
@@ -194,6 +197,20 @@ func (c Config) WithPublicURL(url string) Config {
 	if c.JWT.Issuer == c.PublicURL {
 		c.JWT.Issuer = url
 	}
+	if c.FrontendURL == c.PublicURL {
+		c.FrontendURL = url
+	}
 	c.PublicURL = url
 	return c
+}
+
+// WithMailServer is c for a mail server whose address became known only when it
+// listened.
+func (c Config) WithMailServer(addr string) (Config, error) {
+	at, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return c, fmt.Errorf("the mail server's address: %w", err)
+	}
+	c.SMTP.Host, c.SMTP.Port = at.Addr().String(), int(at.Port())
+	return c, nil
 }

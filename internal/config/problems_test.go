@@ -30,8 +30,9 @@ func TestConfig_EverythingAtOnce(t *testing.T) {
 func TestConfig_VerificationIsNotIgnored(t *testing.T) {
 	t.Parallel()
 	_, err := Load(environ("AUTH_REQUIRE_EMAIL_VERIFICATION=true"))
-	require.ErrorContains(t, err, "AUTH_REQUIRE_EMAIL_VERIFICATION: ")
+	require.Equal(t, []string{"AUTH_REQUIRE_EMAIL_VERIFICATION: needs AUTH_SMTP_HOST"}, lines(err))
 	load(t, "AUTH_REQUIRE_EMAIL_VERIFICATION=false")
+	require.True(t, load(t, "AUTH_REQUIRE_EMAIL_VERIFICATION=true", "AUTH_SMTP_HOST=mail.example.com", "AUTH_SMTP_FROM=no-reply@example.com").RequireEmailVerification)
 }
 
 // What the process was started with may hold empty variables, as compose files write them.

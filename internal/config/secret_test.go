@@ -14,7 +14,7 @@ func TestSecret_NeverPrints(t *testing.T) {
 	t.Parallel()
 	secret := NewSecret("hunter2")
 	pointer := &secret
-	c := Config{DatabaseURL: secret, EncryptionKey: secret, PasswordPepper: secret}
+	c := Config{DatabaseURL: secret, EncryptionKey: secret, PasswordPepper: secret, PasswordPepperPrevious: secret, SMTP: SMTP{Password: secret}}
 
 	for name, value := range map[string]any{
 		"Itself": secret, "Pointer": pointer, "PointerToPointer": &pointer,
@@ -70,14 +70,17 @@ func TestSecret_File(t *testing.T) {
 	}
 	t.Run("EverySecret", func(t *testing.T) {
 		t.Parallel()
-		const pepper = "k3Zq8vRt1Yw6Xn0Bs5Cd9Ef2Gh7Jm4Lp"
 		c, err := Load([]string{
 			"DATABASE_URL=file:" + writeFile(t, goodURL),
 			"AUTH_ENCRYPTION_KEY=file:" + writeFile(t, goodKey+"\n"),
-			"AUTH_PASSWORD_PEPPER=file:" + writeFile(t, pepper),
+			"AUTH_PASSWORD_PEPPER=file:" + writeFile(t, goodPepper),
+			"AUTH_PASSWORD_PEPPER_PREVIOUS=file:" + writeFile(t, olderPepper),
+			"AUTH_SMTP_PASSWORD=file:" + writeFile(t, "hunter2\n"),
 		})
 		require.NoError(t, err)
-		require.Equal(t, []string{goodURL, goodKey, pepper}, []string{c.DatabaseURL.Reveal(), c.EncryptionKey.Reveal(), c.PasswordPepper.Reveal()})
+		require.Equal(t, []string{goodURL, goodKey, goodPepper, olderPepper, "hunter2"}, []string{
+			c.DatabaseURL.Reveal(), c.EncryptionKey.Reveal(), c.PasswordPepper.Reveal(), c.PasswordPepperPrevious.Reveal(), c.SMTP.Password.Reveal(),
+		})
 	})
 	t.Run("IsValidatedToo", func(t *testing.T) {
 		t.Parallel()
@@ -91,7 +94,7 @@ func TestSecret_File(t *testing.T) {
 	})
 	t.Run("Unreadable", func(t *testing.T) {
 		t.Parallel()
-		for _, name := range []string{"DATABASE_URL", "AUTH_ENCRYPTION_KEY", "AUTH_PASSWORD_PEPPER"} {
+		for _, name := range []string{"DATABASE_URL", "AUTH_ENCRYPTION_KEY", "AUTH_PASSWORD_PEPPER", "AUTH_PASSWORD_PEPPER_PREVIOUS", "AUTH_SMTP_PASSWORD"} {
 			for _, path := range []string{"", "/nowhere/at/all", t.TempDir()} {
 				_, err := Load(environ(name + "=file:" + path))
 				require.Len(t, lines(err), 1)

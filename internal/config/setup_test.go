@@ -1,17 +1,22 @@
 package config
 
 import (
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/stretchr/testify/require"
 )
 
 const (
 	goodURL = "postgres://authservice:x@db.example.com:5432/authservice"
 	goodKey = "kUZc9ZxXbr1yVkD3e0aF8wqLmT5oJ2hSg7NiRvPpE4Q=" // 32 random bytes
+
+	goodPepper  = "k3Zq8vRt1Yw6Xn0Bs5Cd9Ef2Gh7Jm4Lp"
+	olderPepper = "Qm7Xc2Vb9Nz4Kd1Sf6Gh3Jr8Tp5Wy0La"
 )
 
 // environ is what is required, and entries.
@@ -36,7 +41,7 @@ func lines(err error) []string {
 }
 
 func diff(want, got Config) string {
-	return cmp.Diff(want, got)
+	return cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{}))
 }
 
 func writeFile(t *testing.T, content string) (path string) {

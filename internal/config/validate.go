@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net"
+	"net/mail"
 	"net/url"
 	"slices"
 	"strconv"
@@ -27,21 +28,37 @@ func (c *Config) validate(p *problems) {
 	must(c.DatabaseURL.IsSet(), databaseURL, "must not be empty") // as a file may be
 	must(!strings.Contains(c.DatabaseURL.Reveal(), ":"+exampleSecret+"@"), databaseURL, "still has the example's password")
 
-	public, err := url.Parse(c.PublicURL)
-	isURL := err == nil && (public.Scheme == "http" || public.Scheme == "https") && public.Host != "" && public.User == nil && public.RawQuery == "" && public.Fragment == ""
-	must(isURL, "AUTH_PUBLIC_URL", "must be a URL such as https://auth.example.com")
-	must(!isURL || c.Env != Production || public.Scheme == "https" || loopback(public.Hostname()), "AUTH_PUBLIC_URL", "must be https in production")
+	webURL := func(value, name string) {
+		u, err := url.Parse(value)
+		isURL := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+		must(isURL, name, "must be a URL such as https://auth.example.com")
+		must(!isURL || c.Env != Production || u.Scheme == "https" || loopback(u.Hostname()), name, "must be https in production")
+	}
+	webURL(c.PublicURL, "AUTH_PUBLIC_URL")
+	if c.FrontendURL != c.PublicURL {
+		webURL(c.FrontendURL, "AUTH_FRONTEND_URL")
+	}
 
 	c.checkSecrets(p)
 	must(c.BcryptCost >= 4 && c.BcryptCost <= 18, "AUTH_BCRYPT_COST", "must be from 4 to 18")
 	must(c.BcryptCost >= 10 || c.Env != Production, "AUTH_BCRYPT_COST", "must be at least 10 in production")
+	must(c.BcryptConcurrency >= 0 && c.BcryptConcurrency <= 1024, "AUTH_BCRYPT_CONCURRENCY", "must be from 0 to 1024")
+	must(c.BcryptQueue >= 1 && c.BcryptQueue <= 10_000, "AUTH_BCRYPT_QUEUE", "must be from 1 to 10000")
 
 	must(c.AccessTokenTTL >= time.Second && c.AccessTokenTTL <= 24*time.Hour, "AUTH_ACCESS_TOKEN_TTL", "must be from 1s to 24h")
 	must(c.RefreshTokenTTL > c.AccessTokenTTL, "AUTH_REFRESH_TOKEN_TTL", "must be longer than AUTH_ACCESS_TOKEN_TTL")
 	must(c.RefreshGrace >= 0 && c.RefreshGrace <= time.Hour && c.RefreshGrace < c.RefreshTokenTTL, "AUTH_REFRESH_GRACE", "must be from 0s to 1h, and shorter than AUTH_REFRESH_TOKEN_TTL")
 	must(c.SessionTTL >= c.RefreshTokenTTL, "AUTH_SESSION_TTL", "must be at least AUTH_REFRESH_TOKEN_TTL")
 	oneOf(c.JWT.Algorithm, "AUTH_JWT_ALGORITHM", "EdDSA", "ES256", "RS256", "HS256")
+	must(c.MaxSessions >= 1 && c.MaxSessions <= 1000, "AUTH_MAX_SESSIONS", "must be from 1 to 1000")
 	must(c.JWT.Audience != "", "AUTH_JWT_AUDIENCE", "must not be empty")
+	must(c.JWT.KeyRotation >= time.Hour, "AUTH_JWT_KEY_ROTATION", "must be at least 1h")
+	for name, ttl := range map[string]time.Duration{
+		"AUTH_RESET_LINK_TTL": c.ResetLinkTTL, "AUTH_VERIFICATION_LINK_TTL": c.VerificationLinkTTL, "AUTH_INVITATION_TTL": c.InvitationTTL,
+	} {
+		must(ttl >= time.Minute && ttl <= 31*24*time.Hour, name, "must be from 1m to 744h")
+	}
+	c.checkMail(p)
 
 	must(c.CreditsScale >= 0 && c.CreditsScale <= 9, "AUTH_CREDITS_SCALE", "must be from 0 to 9")
 	oneOf(c.Log.Format, "AUTH_LOG_FORMAT", "text", "json")
@@ -79,11 +96,39 @@ func (c *Config) checkSecrets(p *problems) {
 		p.must(ok, "AUTH_ENCRYPTION_KEY", "must be "+howTo)
 		p.must(!ok || varied(key), "AUTH_ENCRYPTION_KEY", "is too regular to be random; it must be "+howTo)
 	}
-	if c.PasswordPepper.IsSet() {
-		pepper := c.PasswordPepper.Reveal()
-		p.must(len(pepper) >= 32 && varied([]byte(pepper)) && !strings.Contains(pepper, exampleSecret),
-			"AUTH_PASSWORD_PEPPER", "must be a random secret of at least 32 characters")
+	good := func(pepper string) bool {
+		return len(pepper) >= 32 && varied([]byte(pepper)) && !strings.Contains(pepper, exampleSecret)
 	}
+	if c.PasswordPepper.IsSet() {
+		p.must(good(c.PasswordPepper.Reveal()), "AUTH_PASSWORD_PEPPER", "must be a random secret of at least 32 characters")
+	}
+	for _, pepper := range c.PreviousPeppers() {
+		p.must(good(string(pepper)), "AUTH_PASSWORD_PEPPER_PREVIOUS", "must be random secrets of at least 32 characters, separated by commas")
+	}
+}
+
+// PreviousPeppers are the peppers of before.
+func (c *Config) PreviousPeppers() (peppers [][]byte) {
+	for _, pepper := range strings.Split(c.PasswordPepperPrevious.Reveal(), ",") {
+		if pepper = strings.TrimSpace(pepper); pepper != "" {
+			peppers = append(peppers, []byte(pepper))
+		}
+	}
+	return peppers
+}
+
+// checkMail leaves to package mailer what only it can tell, such as broken templates.
+func (c *Config) checkMail(p *problems) {
+	m := c.SMTP
+	p.must(m.Host != "" || !c.RequireEmailVerification, "AUTH_REQUIRE_EMAIL_VERIFICATION", "needs AUTH_SMTP_HOST")
+	p.must(slices.Contains([]string{"none", "starttls", "tls"}, m.TLS), "AUTH_SMTP_TLS", "must be one of none, starttls, tls")
+	p.must(m.Port >= 1 && m.Port <= 65535, "AUTH_SMTP_PORT", "must be from 1 to 65535")
+	if m.Host == "" {
+		return
+	}
+	_, err := mail.ParseAddress(m.From)
+	p.must(err == nil, "AUTH_SMTP_FROM", "must be a sender such as Example <no-reply@example.com>")
+	p.must(m.TLS != "none" || c.Env != Production || loopback(m.Host), "AUTH_SMTP_TLS", "must not be none in production")
 }
 
 // EncryptionKeyBytes is the encryption key as it is used.

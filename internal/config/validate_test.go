@@ -29,6 +29,25 @@ func TestConfig_Refuses(t *testing.T) {
 		{"AUTH_PUBLIC_URL=http://auth.example.com", "must be https in production"},
 		{"AUTH_PUBLIC_URL=http://localhost.example.com", "must be https in production"},
 
+		{"AUTH_FRONTEND_URL=www.example.com", "must be a URL such as https://auth.example.com"},
+		{"AUTH_FRONTEND_URL=https://www.example.com/?page=", "must be a URL such as https://auth.example.com"},
+		{"AUTH_FRONTEND_URL=https://me:secret@www.example.com", "must be a URL such as https://auth.example.com"},
+		{"AUTH_FRONTEND_URL=javascript:alert(1)", "must be a URL such as https://auth.example.com"},
+		{"AUTH_FRONTEND_URL=http://www.example.com", "must be https in production"},
+
+		{"AUTH_TRUSTED_PROXIES=proxy", "must be addresses or networks such as 10.0.0.0/8, separated by commas"},
+		{"AUTH_TRUSTED_PROXIES=10.0.0.1,proxy", "must be addresses or networks such as 10.0.0.0/8, separated by commas"},
+		{"AUTH_TRUSTED_PROXIES=10.0.0.0/33", "must be addresses or networks such as 10.0.0.0/8, separated by commas"},
+		{"AUTH_TRUSTED_PROXIES=10.0.0.1 10.0.0.2", "must be addresses or networks such as 10.0.0.0/8, separated by commas"},
+		{"AUTH_TRUSTED_PROXIES=10.0.0.1:8080", "must be addresses or networks such as 10.0.0.0/8, separated by commas"},
+		{"AUTH_TRUSTED_PROXIES=fe80::1%eth0", "must be addresses or networks such as 10.0.0.0/8, separated by commas"},
+		{"AUTH_TRUSTED_PROXIES=fe80::%eth0/64", "must be addresses or networks such as 10.0.0.0/8, separated by commas"},
+
+		{"AUTH_BCRYPT_CONCURRENCY=-1", "must be from 0 to 1024"},
+		{"AUTH_BCRYPT_CONCURRENCY=1025", "must be from 0 to 1024"},
+		{"AUTH_BCRYPT_QUEUE=0", "must be from 1 to 10000"},
+		{"AUTH_BCRYPT_QUEUE=10001", "must be from 1 to 10000"},
+		{"AUTH_BCRYPT_COST=3", "must be from 4 to 18"},
 		{"AUTH_BCRYPT_COST=19", "must be from 4 to 18"},
 		{"AUTH_BCRYPT_COST=9", "must be at least 10 in production"},
 		{"AUTH_BCRYPT_COST=twelve", "must be a whole number"},
@@ -40,6 +59,24 @@ func TestConfig_Refuses(t *testing.T) {
 		{"AUTH_REFRESH_GRACE=-1s", "must be from 0s to 1h, and shorter than AUTH_REFRESH_TOKEN_TTL"},
 		{"AUTH_REFRESH_GRACE=61m", "must be from 0s to 1h, and shorter than AUTH_REFRESH_TOKEN_TTL"},
 		{"AUTH_SESSION_TTL=719h", "must be at least AUTH_REFRESH_TOKEN_TTL"},
+
+		{"AUTH_MAX_SESSIONS=0", "must be from 1 to 1000"},
+		{"AUTH_MAX_SESSIONS=1001", "must be from 1 to 1000"},
+		{"AUTH_JWT_KEY_ROTATION=59m59s", "must be at least 1h"},
+		{"AUTH_RESET_LINK_TTL=59s", "must be from 1m to 744h"},
+		{"AUTH_RESET_LINK_TTL=744h1s", "must be from 1m to 744h"},
+		{"AUTH_VERIFICATION_LINK_TTL=59s", "must be from 1m to 744h"},
+		{"AUTH_VERIFICATION_LINK_TTL=744h1s", "must be from 1m to 744h"},
+		{"AUTH_INVITATION_TTL=59s", "must be from 1m to 744h"},
+		{"AUTH_INVITATION_TTL=744h1s", "must be from 1m to 744h"},
+
+		{"AUTH_RATE_LIMIT_ENABLED=off", "must be true or false"},
+		{"AUTH_REQUIRE_EMAIL_VERIFICATION=yes", "must be true or false"},
+		{"AUTH_REQUIRE_EMAIL_VERIFICATION=true", "needs AUTH_SMTP_HOST"},
+		{"AUTH_SMTP_TLS=ssl", "must be one of none, starttls, tls"},
+		{"AUTH_SMTP_PORT=0", "must be from 1 to 65535"},
+		{"AUTH_SMTP_PORT=65536", "must be from 1 to 65535"},
+		{"AUTH_SMTP_PORT=smtp", "must be a whole number"},
 
 		{"AUTH_JWT_ALGORITHM=none", "must be one of EdDSA, ES256, RS256, HS256"},
 		{"AUTH_JWT_ALGORITHM=eddsa", "must be one of EdDSA, ES256, RS256, HS256"},
@@ -83,7 +120,16 @@ func TestConfig_Accepts(t *testing.T) {
 		{"AUTH_PUBLIC_URL=http://[::1]:8080"},
 		{"AUTH_PUBLIC_URL=https://example.com/auth/"},
 		{"AUTH_PUBLIC_URL=http://auth.example.com", "AUTH_ENV=staging"},
+		{"AUTH_FRONTEND_URL=http://localhost:3000/app"},
+		{"AUTH_FRONTEND_URL=http://www.example.com", "AUTH_ENV=staging"},
 		{"AUTH_BCRYPT_COST=4", "AUTH_ENV=development"},
+		{"AUTH_BCRYPT_CONCURRENCY=1024", "AUTH_BCRYPT_QUEUE=1"},
+		{"AUTH_BCRYPT_QUEUE=10000"},
+		{"AUTH_MAX_SESSIONS=1"},
+		{"AUTH_MAX_SESSIONS=1000"},
+		{"AUTH_JWT_KEY_ROTATION=1h"},
+		{"AUTH_RESET_LINK_TTL=1m", "AUTH_VERIFICATION_LINK_TTL=1m", "AUTH_INVITATION_TTL=1m"},
+		{"AUTH_RESET_LINK_TTL=744h", "AUTH_VERIFICATION_LINK_TTL=744h", "AUTH_INVITATION_TTL=744h"},
 		{"AUTH_BCRYPT_COST=10"},
 		{"AUTH_BCRYPT_COST=18"},
 		{"AUTH_REFRESH_GRACE=0s"},
@@ -113,7 +159,14 @@ func TestConfig_ReportsAllAtOnce(t *testing.T) {
 func TestConfig_ErrorsHideValues(t *testing.T) {
 	t.Parallel()
 	// Settings in which a word is as good as anything else.
-	free := append([]string{"DATABASE_URL", "AUTH_JWT_ISSUER", "AUTH_JWT_AUDIENCE", "AUTH_DEV_DIR"}, Reserved...)
+	free := append([]string{
+		"DATABASE_URL", "AUTH_JWT_ISSUER", "AUTH_JWT_AUDIENCE", "AUTH_DEV_DIR", "AUTH_SMTP_USERNAME", "AUTH_SMTP_PASSWORD", "AUTH_SMTP_CA_FILE",
+		// Package mailer judges these.
+		"AUTH_MAIL_PRODUCT_NAME", "AUTH_MAIL_LOGO_URL", "AUTH_MAIL_SUPPORT_ADDRESS", "AUTH_MAIL_PRIMARY_COLOR", "AUTH_MAIL_LOCALE",
+		"AUTH_MAIL_DISABLED", "AUTH_MAIL_TEMPLATES_DIR",
+		"AUTH_SMTP_HOST",
+		"AUTH_SMTP_FROM", // without a server nobody sends
+	}, Reserved...)
 	all := slices.Concat([]string{"DATABASE_URL", "AUTH_TYPO"}, names(), Reserved, devOnly)
 
 	for form, value := range map[string]string{
@@ -122,12 +175,14 @@ func TestConfig_ErrorsHideValues(t *testing.T) {
 		"Duration": "-777777777s",
 		"URL":      "postgres://authservice:change-me@hunter2/777777777",
 		"File":     "file:/nowhere/hunter2/777777777",
+		"Rate":     "777777777/777777777s",
+		"Network":  "hunter2/777777777",
 	} {
 		t.Run(form, func(t *testing.T) {
 			t.Parallel()
 			var accepted []string
 			for _, name := range all {
-				_, err := Load(environ(name + "=" + value))
+				_, err := Load(environ("AUTH_SMTP_FROM=me@example.com", name+"="+value)) // the server's name alone would miss a sender
 				if err == nil {
 					accepted = append(accepted, name)
 					continue
@@ -220,6 +275,76 @@ func TestConfig_PasswordPepper(t *testing.T) {
 			t.Parallel()
 			_, err := Load(environ("AUTH_PASSWORD_PEPPER=" + pepper))
 			require.Equal(t, []string{"AUTH_PASSWORD_PEPPER: must be a random secret of at least 32 characters"}, lines(err))
+		})
+	}
+}
+
+func TestConfig_PreviousPeppers(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		text string
+		want []string
+	}{
+		"One":       {olderPepper, []string{olderPepper}},
+		"Two":       {olderPepper + "," + goodPepper, []string{olderPepper, goodPepper}},
+		"Spaces":    {" " + olderPepper + " ,\t" + goodPepper + "\n", []string{olderPepper, goodPepper}},
+		"EmptyOnes": {"," + olderPepper + ",,", []string{olderPepper}},
+		"None":      {" , ", nil},
+		"Unset":     {"", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := load(t, "AUTH_PASSWORD_PEPPER_PREVIOUS="+test.text)
+			var got []string
+			for _, pepper := range c.PreviousPeppers() {
+				got = append(got, string(pepper))
+			}
+			require.Equal(t, test.want, got)
+		})
+	}
+	for name, text := range map[string]string{
+		"Short":       goodPepper[1:],
+		"ShortSecond": olderPepper + "," + goodPepper[1:],
+		"Example":     olderPepper + exampleSecret,
+		"Regular":     strings.Repeat("x", 64),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(environ("AUTH_PASSWORD_PEPPER_PREVIOUS=" + text))
+			require.Equal(t, []string{"AUTH_PASSWORD_PEPPER_PREVIOUS: must be random secrets of at least 32 characters, separated by commas"}, lines(err))
+		})
+	}
+}
+
+func TestConfig_Mail(t *testing.T) {
+	t.Parallel()
+	const host, from = "AUTH_SMTP_HOST=mail.example.com", "AUTH_SMTP_FROM=no-reply@example.com"
+	for name, test := range map[string]struct {
+		entries   []string
+		complaint string // none if it is good
+	}{
+		"Host":           {[]string{host, from}, ""},
+		"FromWithName":   {[]string{host, "AUTH_SMTP_FROM=Example <no-reply@example.com>"}, ""},
+		"FromQuoted":     {[]string{host, `AUTH_SMTP_FROM="Example Inc." <no-reply@example.com>`}, ""},
+		"NoFrom":         {[]string{host}, "AUTH_SMTP_FROM: must be a sender such as Example <no-reply@example.com>"},
+		"FromIsNone":     {[]string{host, "AUTH_SMTP_FROM=example.com"}, "AUTH_SMTP_FROM: must be a sender such as Example <no-reply@example.com>"},
+		"FromAreTwo":     {[]string{host, from + ", b@example.com"}, "AUTH_SMTP_FROM: must be a sender such as Example <no-reply@example.com>"},
+		"TLS":            {[]string{host, from, "AUTH_SMTP_TLS=tls"}, ""},
+		"Plain":          {[]string{host, from, "AUTH_SMTP_TLS=none"}, "AUTH_SMTP_TLS: must not be none in production"},
+		"PlainStaging":   {[]string{host, from, "AUTH_SMTP_TLS=none", "AUTH_ENV=staging"}, ""},
+		"PlainLocal":     {[]string{"AUTH_SMTP_HOST=localhost", from, "AUTH_SMTP_TLS=none"}, ""},
+		"PlainLoopback":  {[]string{"AUTH_SMTP_HOST=::1", from, "AUTH_SMTP_TLS=none"}, ""},
+		"PlainUnused":    {[]string{"AUTH_SMTP_TLS=none"}, ""},
+		"LocalInTheName": {[]string{"AUTH_SMTP_HOST=localhost.example.com", from, "AUTH_SMTP_TLS=none"}, "AUTH_SMTP_TLS: must not be none in production"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Load(environ(test.entries...))
+			if test.complaint == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.Equal(t, []string{test.complaint}, lines(err))
 		})
 	}
 }

@@ -23,7 +23,7 @@ import (
 func requireInvariants(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	ctx := context.Background() // it also runs when the test's own is over
-	accounts := collect[accountRow](ctx, t, pool, "SELECT user_id, balance, held, sequence, head_hash, updated_at FROM credit_accounts")
+	accounts := collect[accountRow](ctx, t, pool, "SELECT user_id, balance, held, sequence, head_hash, updated_at, closed_at IS NOT NULL AS closed FROM credit_accounts")
 	grants := collect[grantRow](ctx, t, pool, "SELECT user_id, id, sequence, amount, remaining, held, expired, priority, expires_at, created_at FROM credit_grants")
 	rows := collect[transactionRow](ctx, t, pool, `
 		SELECT t.*, n.salt, n.description, n.metadata, k.fingerprint, k.caller_id, g.priority AS grant_priority, g.expires_at AS grant_expires_at
@@ -35,7 +35,7 @@ func requireInvariants(t *testing.T, pool *pgxpool.Pool) {
 
 	var issued, spent, expired, outstanding int64
 	for _, a := range accounts {
-		r := &replay{t: t, lots: map[uuid.UUID]*grantRow{}}
+		r := &replay{t: t, closed: a.Closed, lots: map[uuid.UUID]*grantRow{}}
 		for _, g := range grants {
 			if g.UserID == a.UserID {
 				r.terms = append(r.terms, g)
@@ -69,6 +69,7 @@ type accountRow struct {
 	Sequence  int64
 	HeadHash  []byte
 	UpdatedAt time.Time
+	Closed    bool
 }
 
 type grantRow struct {
@@ -114,6 +115,7 @@ type transactionRow struct {
 // replay is an account while its history is applied again.
 type replay struct {
 	t        *testing.T
+	closed   bool       // with the person's text erased
 	terms    []grantRow // its grants as the database has them now
 	lots     map[uuid.UUID]*grantRow
 	balance  int64
@@ -202,9 +204,12 @@ func (r *replay) burningOrder() []*grantRow {
 func (r *replay) requireHash(row transactionRow, burned []creditledger.Burn) {
 	t := r.t
 	note := creditledger.Note{Description: row.Description, Metadata: row.Metadata}
-	if row.Salt == nil {
+	switch {
+	case r.closed:
+		require.Nil(t, row.Salt)
+	case row.Salt == nil:
 		require.Nil(t, row.NoteDigest)
-	} else {
+	default:
 		require.Equal(t, creditledger.NoteDigest(row.Salt, note), row.NoteDigest)
 	}
 	actor := creditledger.Actor{Type: creditledger.ActorType(row.ActorType)}

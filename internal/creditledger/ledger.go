@@ -11,6 +11,7 @@ import (
 
 	"github.com/authservice/authservice/internal/apperr"
 	"github.com/authservice/authservice/internal/dbgen"
+	"github.com/authservice/authservice/internal/pgdb"
 )
 
 // MaxBalance is the largest balance and the largest amount, 2^53 - 1: the
@@ -51,6 +52,39 @@ func (l *Ledger) OpenAccount(ctx context.Context, tx pgx.Tx, userID uuid.UUID) e
 		return fmt.Errorf("opening the credit account: %w", err)
 	}
 	return nil
+}
+
+// CloseAccount ends a deleted user's account, in the transaction that deletes
+// the user: nothing moves any more, and the person's text is erased. Amounts and
+// references stay, so that the ledger adds up.
+func (l *Ledger) CloseAccount(ctx context.Context, tx pgx.Tx, userID uuid.UUID) error {
+	// Closing waits for a posting under way; its text is there to be erased afterwards.
+	if err := l.q.CreditAccountClose(ctx, tx, dbgen.CreditAccountCloseParams{UserID: userID, Now: l.clock()}); err != nil {
+		return fmt.Errorf("closing the credit account: %w", err)
+	}
+	if err := l.q.CreditTransactionNoteDeleteOfUser(ctx, tx, userID); err != nil {
+		return fmt.Errorf("erasing the text of transactions: %w", err)
+	}
+	return nil
+}
+
+const (
+	// refusalsKept is how long a refusal is answered again; the contract promises 48 hours.
+	refusalsKept = 72 * time.Hour
+	// cleanUpPage is how many rows one statement removes.
+	cleanUpPage = 1000
+)
+
+// CleanUp forgets refusals that were kept long enough. It may run at any time,
+// on several replicas.
+func (l *Ledger) CleanUp(ctx context.Context) error {
+	for {
+		before := l.clock().Add(-refusalsKept)
+		deleted, err := l.q.IdempotencyKeyDeleteRefusals(ctx, l.pool, dbgen.IdempotencyKeyDeleteRefusalsParams{Before: before, PageSize: cleanUpPage})
+		if err != nil || deleted < cleanUpPage {
+			return pgdb.Classify(err)
+		}
+	}
 }
 
 // clock tells the time as PostgreSQL keeps it, in microseconds, so that what is

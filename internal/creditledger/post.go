@@ -73,10 +73,10 @@ func (l *Ledger) postInTx(ctx context.Context, tx pgx.Tx, r Request, userID uuid
 	return Receipt{Transaction: *t}, nil, l.keepTransaction(ctx, tx, r, t)
 }
 
-// lock begins a posting; nil means that there is no such account.
+// lock begins a posting; nil means that there is no such account, or no more.
 func (l *Ledger) lock(ctx context.Context, tx pgx.Tx, userID uuid.UUID) (*posting, error) {
 	row, err := l.q.CreditAccountLock(ctx, tx, userID)
-	if pgdb.NoRows(err) {
+	if pgdb.NoRows(err) || err == nil && row.ClosedAt != nil {
 		return nil, nil //nolint:nilnil // no account is an answer like any other
 	}
 	if err != nil {

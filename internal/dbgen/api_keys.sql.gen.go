@@ -30,7 +30,7 @@ func (q *Queries) APIKeyDelete(ctx context.Context, db DBTX, arg APIKeyDeletePar
 }
 
 const aPIKeyGet = `-- name: APIKeyGet :one
-SELECT id, name, secret_hash, scopes, created_by, created_at, expires_at, last_used_at, deleted_at FROM api_keys WHERE id = $1 AND deleted_at IS NULL
+SELECT id, name, secret_hash, scopes, created_by, created_at, expires_at, last_used_at, deleted_at, rotated_at, previous_secret_hash, previous_expires_at FROM api_keys WHERE id = $1 AND deleted_at IS NULL
 `
 
 func (q *Queries) APIKeyGet(ctx context.Context, db DBTX, id uuid.UUID) (APIKey, error) {
@@ -46,6 +46,9 @@ func (q *Queries) APIKeyGet(ctx context.Context, db DBTX, id uuid.UUID) (APIKey,
 		&i.ExpiresAt,
 		&i.LastUsedAt,
 		&i.DeletedAt,
+		&i.RotatedAt,
+		&i.PreviousSecretHash,
+		&i.PreviousExpiresAt,
 	)
 	return i, err
 }
@@ -53,7 +56,7 @@ func (q *Queries) APIKeyGet(ctx context.Context, db DBTX, id uuid.UUID) (APIKey,
 const aPIKeyInsert = `-- name: APIKeyInsert :one
 INSERT INTO api_keys (id, name, secret_hash, scopes, created_by, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
-RETURNING id, name, secret_hash, scopes, created_by, created_at, expires_at, last_used_at, deleted_at
+RETURNING id, name, secret_hash, scopes, created_by, created_at, expires_at, last_used_at, deleted_at, rotated_at, previous_secret_hash, previous_expires_at
 `
 
 type APIKeyInsertParams struct {
@@ -87,12 +90,15 @@ func (q *Queries) APIKeyInsert(ctx context.Context, db DBTX, arg APIKeyInsertPar
 		&i.ExpiresAt,
 		&i.LastUsedAt,
 		&i.DeletedAt,
+		&i.RotatedAt,
+		&i.PreviousSecretHash,
+		&i.PreviousExpiresAt,
 	)
 	return i, err
 }
 
 const aPIKeyList = `-- name: APIKeyList :many
-SELECT id, name, secret_hash, scopes, created_by, created_at, expires_at, last_used_at, deleted_at FROM api_keys
+SELECT id, name, secret_hash, scopes, created_by, created_at, expires_at, last_used_at, deleted_at, rotated_at, previous_secret_hash, previous_expires_at FROM api_keys
 WHERE deleted_at IS NULL AND id < $1
 ORDER BY id DESC
 LIMIT $2
@@ -123,6 +129,9 @@ func (q *Queries) APIKeyList(ctx context.Context, db DBTX, arg APIKeyListParams)
 			&i.ExpiresAt,
 			&i.LastUsedAt,
 			&i.DeletedAt,
+			&i.RotatedAt,
+			&i.PreviousSecretHash,
+			&i.PreviousExpiresAt,
 		); err != nil {
 			return nil, err
 		}
@@ -132,6 +141,85 @@ func (q *Queries) APIKeyList(ctx context.Context, db DBTX, arg APIKeyListParams)
 		return nil, err
 	}
 	return items, nil
+}
+
+const aPIKeyListOfUser = `-- name: APIKeyListOfUser :many
+SELECT id, name, secret_hash, scopes, created_by, created_at, expires_at, last_used_at, deleted_at, rotated_at, previous_secret_hash, previous_expires_at FROM api_keys WHERE created_by = $1 ORDER BY id DESC
+`
+
+// The keys that a person made.
+func (q *Queries) APIKeyListOfUser(ctx context.Context, db DBTX, userID *uuid.UUID) ([]APIKey, error) {
+	rows, err := db.Query(ctx, aPIKeyListOfUser, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []APIKey
+	for rows.Next() {
+		var i APIKey
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.SecretHash,
+			&i.Scopes,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.LastUsedAt,
+			&i.DeletedAt,
+			&i.RotatedAt,
+			&i.PreviousSecretHash,
+			&i.PreviousExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const aPIKeyRotate = `-- name: APIKeyRotate :one
+UPDATE api_keys
+SET previous_secret_hash = secret_hash, previous_expires_at = $1::timestamptz,
+    secret_hash = $2, rotated_at = $3::timestamptz
+WHERE id = $4 AND deleted_at IS NULL AND (expires_at IS NULL OR expires_at > $3)
+RETURNING id, name, secret_hash, scopes, created_by, created_at, expires_at, last_used_at, deleted_at, rotated_at, previous_secret_hash, previous_expires_at
+`
+
+type APIKeyRotateParams struct {
+	PreviousExpiresAt time.Time
+	SecretHash        []byte
+	Now               time.Time
+	ID                uuid.UUID
+}
+
+// The secret until now goes on for a while beside the new one; the one before it is void.
+func (q *Queries) APIKeyRotate(ctx context.Context, db DBTX, arg APIKeyRotateParams) (APIKey, error) {
+	row := db.QueryRow(ctx, aPIKeyRotate,
+		arg.PreviousExpiresAt,
+		arg.SecretHash,
+		arg.Now,
+		arg.ID,
+	)
+	var i APIKey
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.SecretHash,
+		&i.Scopes,
+		&i.CreatedBy,
+		&i.CreatedAt,
+		&i.ExpiresAt,
+		&i.LastUsedAt,
+		&i.DeletedAt,
+		&i.RotatedAt,
+		&i.PreviousSecretHash,
+		&i.PreviousExpiresAt,
+	)
+	return i, err
 }
 
 const aPIKeyUsed = `-- name: APIKeyUsed :exec

@@ -12,6 +12,22 @@ import (
 	"github.com/google/uuid"
 )
 
+const creditAccountClose = `-- name: CreditAccountClose :exec
+UPDATE credit_accounts SET closed_at = $1::timestamptz WHERE user_id = $2 AND closed_at IS NULL
+`
+
+type CreditAccountCloseParams struct {
+	Now    time.Time
+	UserID uuid.UUID
+}
+
+// The user is deleted. It waits for a posting under way; later ones find the
+// account closed.
+func (q *Queries) CreditAccountClose(ctx context.Context, db DBTX, arg CreditAccountCloseParams) error {
+	_, err := db.Exec(ctx, creditAccountClose, arg.Now, arg.UserID)
+	return err
+}
+
 const creditAccountExists = `-- name: CreditAccountExists :one
 SELECT EXISTS (SELECT 1 FROM credit_accounts WHERE user_id = $1)
 `
@@ -38,7 +54,7 @@ func (q *Queries) CreditAccountInsert(ctx context.Context, db DBTX, arg CreditAc
 }
 
 const creditAccountLock = `-- name: CreditAccountLock :one
-SELECT user_id, balance, held, sequence, head_hash, created_at, updated_at FROM credit_accounts WHERE user_id = $1 FOR UPDATE
+SELECT user_id, balance, held, sequence, head_hash, created_at, updated_at, closed_at FROM credit_accounts WHERE user_id = $1 FOR UPDATE
 `
 
 // Every posting begins here. The row lock puts all postings of one account in
@@ -63,6 +79,7 @@ func (q *Queries) CreditAccountLock(ctx context.Context, db DBTX, userID uuid.UU
 		&i.HeadHash,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ClosedAt,
 	)
 	return i, err
 }
@@ -96,7 +113,7 @@ func (q *Queries) CreditAccountUpdate(ctx context.Context, db DBTX, arg CreditAc
 }
 
 const creditBalanceGet = `-- name: CreditBalanceGet :one
-SELECT a.user_id, a.balance, a.held, a.sequence, a.head_hash, a.created_at, a.updated_at,
+SELECT a.user_id, a.balance, a.held, a.sequence, a.head_hash, a.created_at, a.updated_at, a.closed_at,
        coalesce((
            SELECT sum(g.remaining - g.held)
            FROM credit_grants g
@@ -129,6 +146,7 @@ type CreditBalanceGetRow struct {
 	HeadHash         []byte
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
+	ClosedAt         *time.Time
 	Due              int64
 	NextExpiresAt    *time.Time
 	NextExpiryAmount int64
@@ -147,6 +165,7 @@ func (q *Queries) CreditBalanceGet(ctx context.Context, db DBTX, arg CreditBalan
 		&i.HeadHash,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.ClosedAt,
 		&i.Due,
 		&i.NextExpiresAt,
 		&i.NextExpiryAmount,

@@ -193,6 +193,16 @@ func (q *Queries) CreditTransactionList(ctx context.Context, db DBTX, arg Credit
 	return items, nil
 }
 
+const creditTransactionNoteDeleteOfUser = `-- name: CreditTransactionNoteDeleteOfUser :exec
+DELETE FROM credit_transaction_notes WHERE user_id = $1
+`
+
+// A person's text; the chain holds its digest only.
+func (q *Queries) CreditTransactionNoteDeleteOfUser(ctx context.Context, db DBTX, userID uuid.UUID) error {
+	_, err := db.Exec(ctx, creditTransactionNoteDeleteOfUser, userID)
+	return err
+}
+
 const creditTransactionNoteInsert = `-- name: CreditTransactionNoteInsert :exec
 INSERT INTO credit_transaction_notes (user_id, sequence, salt, description, metadata)
 VALUES ($1, $2, $3, $4, $5)

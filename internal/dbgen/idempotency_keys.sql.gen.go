@@ -12,6 +12,30 @@ import (
 	"github.com/google/uuid"
 )
 
+const idempotencyKeyDeleteRefusals = `-- name: IdempotencyKeyDeleteRefusals :execrows
+DELETE FROM idempotency_keys
+WHERE (caller_id, key) IN (
+    SELECT k.caller_id, k.key FROM idempotency_keys k
+    WHERE k.sequence IS NULL AND k.created_at < $1
+    LIMIT $2
+)
+`
+
+type IdempotencyKeyDeleteRefusalsParams struct {
+	Before   time.Time
+	PageSize int32
+}
+
+// Refusals that were kept long enough. The keys of applied transactions stay.
+// The service's role may not lock these rows, and need not: they never change.
+func (q *Queries) IdempotencyKeyDeleteRefusals(ctx context.Context, db DBTX, arg IdempotencyKeyDeleteRefusalsParams) (int64, error) {
+	result, err := db.Exec(ctx, idempotencyKeyDeleteRefusals, arg.Before, arg.PageSize)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const idempotencyKeyGet = `-- name: IdempotencyKeyGet :one
 SELECT caller_id, key, fingerprint, user_id, sequence, status, body, created_at FROM idempotency_keys WHERE caller_id = $1 AND key = $2
 `

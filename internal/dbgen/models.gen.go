@@ -13,15 +13,30 @@ import (
 )
 
 type APIKey struct {
+	ID                 uuid.UUID
+	Name               string
+	SecretHash         []byte
+	Scopes             []string
+	CreatedBy          *uuid.UUID
+	CreatedAt          time.Time
+	ExpiresAt          *time.Time
+	LastUsedAt         *time.Time
+	DeletedAt          *time.Time
+	RotatedAt          *time.Time
+	PreviousSecretHash []byte
+	PreviousExpiresAt  *time.Time
+}
+
+type AuditEvent struct {
 	ID         uuid.UUID
-	Name       string
-	SecretHash []byte
-	Scopes     []string
-	CreatedBy  *uuid.UUID
+	Type       string
+	ActorType  string
+	ActorID    *uuid.UUID
+	TargetType *string
+	TargetID   *uuid.UUID
+	RequestID  *string
+	Details    []byte
 	CreatedAt  time.Time
-	ExpiresAt  *time.Time
-	LastUsedAt *time.Time
-	DeletedAt  *time.Time
 }
 
 type CreditAccount struct {
@@ -32,6 +47,7 @@ type CreditAccount struct {
 	HeadHash  []byte
 	CreatedAt time.Time
 	UpdatedAt time.Time
+	ClosedAt  *time.Time
 }
 
 type CreditGrant struct {
@@ -69,14 +85,6 @@ type CreditTransaction struct {
 	CreatedAt      time.Time
 }
 
-type CreditTransactionNote struct {
-	UserID      uuid.UUID
-	Sequence    int64
-	Salt        []byte
-	Description *string
-	Metadata    []byte
-}
-
 type IdempotencyKey struct {
 	CallerID    uuid.UUID
 	Key         string
@@ -88,12 +96,14 @@ type IdempotencyKey struct {
 	CreatedAt   time.Time
 }
 
-type RefreshToken struct {
+type OneTimeToken struct {
+	ID        uuid.UUID
+	UserID    uuid.UUID
+	Purpose   string
+	Email     string
 	TokenHash []byte
-	SessionID uuid.UUID
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	RotatedAt *time.Time
 }
 
 type Session struct {
@@ -119,15 +129,19 @@ type SigningKey struct {
 }
 
 type User struct {
-	ID            uuid.UUID
-	Email         string
-	EmailVerified bool
-	Name          string
-	Metadata      []byte
-	Role          string
-	Status        string
-	PasswordHash  *string
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
-	LastLoginAt   *time.Time
+	ID               uuid.UUID
+	Email            *string
+	EmailVerified    bool
+	Name             string
+	Metadata         []byte
+	Role             string
+	Status           string
+	PasswordHash     *string
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+	LastLoginAt      *time.Time
+	SuspendedAt      *time.Time
+	SuspendedUntil   *time.Time
+	SuspensionReason *string
+	DeletedAt        *time.Time
 }

@@ -17,7 +17,8 @@ const sessionCaller = `-- name: SessionCaller :one
 SELECT u.role
 FROM sessions s
 JOIN users u ON u.id = s.user_id
-WHERE s.id = $1 AND s.user_id = $2 AND s.ended_at IS NULL AND s.expires_at > $3 AND u.status = 'active'
+WHERE s.id = $1 AND s.user_id = $2 AND s.ended_at IS NULL AND s.expires_at > $3
+  AND u.deleted_at IS NULL AND (u.status = 'active' OR u.suspended_until <= $3)
 `
 
 type SessionCallerParams struct {
@@ -27,7 +28,7 @@ type SessionCallerParams struct {
 }
 
 // Who stands behind an access token, asked at every request: logout,
-// suspension and a change of role hold from the next request on.
+// suspension, deletion and a change of role hold from the next request on.
 func (q *Queries) SessionCaller(ctx context.Context, db DBTX, arg SessionCallerParams) (string, error) {
 	row := db.QueryRow(ctx, sessionCaller, arg.ID, arg.UserID, arg.Now)
 	var role string
@@ -35,20 +36,142 @@ func (q *Queries) SessionCaller(ctx context.Context, db DBTX, arg SessionCallerP
 	return role, err
 }
 
-const sessionEnd = `-- name: SessionEnd :exec
-UPDATE sessions SET ended_at = $1, end_reason = $2 WHERE id = $3 AND ended_at IS NULL
+const sessionDeleteOfUser = `-- name: SessionDeleteOfUser :exec
+DELETE FROM sessions WHERE user_id = $1
+`
+
+// With their refresh tokens.
+func (q *Queries) SessionDeleteOfUser(ctx context.Context, db DBTX, userID uuid.UUID) error {
+	_, err := db.Exec(ctx, sessionDeleteOfUser, userID)
+	return err
+}
+
+const sessionDeleteOver = `-- name: SessionDeleteOver :execrows
+DELETE FROM sessions
+WHERE id IN (
+    SELECT s.id FROM sessions s
+    WHERE coalesce(s.ended_at, s.expires_at) < $1
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)
+`
+
+type SessionDeleteOverParams struct {
+	Before   *time.Time
+	PageSize int32
+}
+
+// Those that were over before a moment, with their refresh tokens.
+func (q *Queries) SessionDeleteOver(ctx context.Context, db DBTX, arg SessionDeleteOverParams) (int64, error) {
+	result, err := db.Exec(ctx, sessionDeleteOver, arg.Before, arg.PageSize)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const sessionEnd = `-- name: SessionEnd :execrows
+UPDATE sessions SET ended_at = $1, end_reason = $2
+WHERE id = $3 AND user_id = $4 AND ended_at IS NULL
 `
 
 type SessionEndParams struct {
 	Now    *time.Time
 	Reason *string
 	ID     uuid.UUID
+	UserID uuid.UUID
 }
 
 // The first reason stays.
-func (q *Queries) SessionEnd(ctx context.Context, db DBTX, arg SessionEndParams) error {
-	_, err := db.Exec(ctx, sessionEnd, arg.Now, arg.Reason, arg.ID)
-	return err
+func (q *Queries) SessionEnd(ctx context.Context, db DBTX, arg SessionEndParams) (int64, error) {
+	result, err := db.Exec(ctx, sessionEnd,
+		arg.Now,
+		arg.Reason,
+		arg.ID,
+		arg.UserID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const sessionEndAll = `-- name: SessionEndAll :many
+UPDATE sessions SET ended_at = $1, end_reason = $2
+WHERE user_id = $3 AND ended_at IS NULL AND id IS DISTINCT FROM $4
+RETURNING id
+`
+
+type SessionEndAllParams struct {
+	Now    *time.Time
+	Reason *string
+	UserID uuid.UUID
+	Keep   *uuid.UUID
+}
+
+// All of a user, but the one to keep, if there is one. To be called under
+// UserLock or UserLoggedIn, so that no login adds a session that it does not see.
+func (q *Queries) SessionEndAll(ctx context.Context, db DBTX, arg SessionEndAllParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, sessionEndAll,
+		arg.Now,
+		arg.Reason,
+		arg.UserID,
+		arg.Keep,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sessionEndOldest = `-- name: SessionEndOldest :many
+UPDATE sessions SET ended_at = $1, end_reason = 'session_limit'
+WHERE id IN (
+    SELECT s.id FROM sessions s
+    WHERE s.user_id = $2 AND s.ended_at IS NULL AND s.expires_at > $1::timestamptz
+    ORDER BY s.id DESC
+    OFFSET $3::int
+) AND ended_at IS NULL
+RETURNING id
+`
+
+type SessionEndOldestParams struct {
+	Now    *time.Time
+	UserID uuid.UUID
+	Keep   int32
+}
+
+// All but the newest so many. To be called under UserLoggedIn.
+func (q *Queries) SessionEndOldest(ctx context.Context, db DBTX, arg SessionEndOldestParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, sessionEndOldest, arg.Now, arg.UserID, arg.Keep)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const sessionInsert = `-- name: SessionInsert :exec
@@ -75,6 +198,91 @@ func (q *Queries) SessionInsert(ctx context.Context, db DBTX, arg SessionInsertP
 		arg.ExpiresAt,
 	)
 	return err
+}
+
+const sessionList = `-- name: SessionList :many
+SELECT id, user_id, user_agent, ip, created_at, last_used_at, expires_at, ended_at, end_reason FROM sessions
+WHERE user_id = $1 AND id < $2 AND ended_at IS NULL AND expires_at > $3
+ORDER BY id DESC
+LIMIT $4
+`
+
+type SessionListParams struct {
+	UserID   uuid.UUID
+	Before   uuid.UUID
+	Now      time.Time
+	PageSize int32
+}
+
+// Those that are alive, newest first.
+func (q *Queries) SessionList(ctx context.Context, db DBTX, arg SessionListParams) ([]Session, error) {
+	rows, err := db.Query(ctx, sessionList,
+		arg.UserID,
+		arg.Before,
+		arg.Now,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Session
+	for rows.Next() {
+		var i Session
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.UserAgent,
+			&i.IP,
+			&i.CreatedAt,
+			&i.LastUsedAt,
+			&i.ExpiresAt,
+			&i.EndedAt,
+			&i.EndReason,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sessionListAll = `-- name: SessionListAll :many
+SELECT id, user_id, user_agent, ip, created_at, last_used_at, expires_at, ended_at, end_reason FROM sessions WHERE user_id = $1 ORDER BY id DESC
+`
+
+// Everything held about a user's sessions.
+func (q *Queries) SessionListAll(ctx context.Context, db DBTX, userID uuid.UUID) ([]Session, error) {
+	rows, err := db.Query(ctx, sessionListAll, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Session
+	for rows.Next() {
+		var i Session
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.UserAgent,
+			&i.IP,
+			&i.CreatedAt,
+			&i.LastUsedAt,
+			&i.ExpiresAt,
+			&i.EndedAt,
+			&i.EndReason,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const sessionUsed = `-- name: SessionUsed :exec

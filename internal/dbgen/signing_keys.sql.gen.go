@@ -10,6 +10,88 @@ import (
 	"time"
 )
 
+const signingKeyActivateNext = `-- name: SigningKeyActivateNext :many
+UPDATE signing_keys SET state = 'active', activated_at = $1 WHERE algorithm = $2 AND state = 'next'
+RETURNING kid
+`
+
+type SigningKeyActivateNextParams struct {
+	Now       *time.Time
+	Algorithm string
+}
+
+// To be called under SigningKeyLock, after SigningKeyRetireActive.
+func (q *Queries) SigningKeyActivateNext(ctx context.Context, db DBTX, arg SigningKeyActivateNextParams) ([]string, error) {
+	rows, err := db.Query(ctx, signingKeyActivateNext, arg.Now, arg.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var kid string
+		if err := rows.Scan(&kid); err != nil {
+			return nil, err
+		}
+		items = append(items, kid)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const signingKeyDeleteAll = `-- name: SigningKeyDeleteAll :many
+DELETE FROM signing_keys RETURNING kid
+`
+
+// To be called under SigningKeyLock, with another key to follow.
+func (q *Queries) SigningKeyDeleteAll(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.Query(ctx, signingKeyDeleteAll)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var kid string
+		if err := rows.Scan(&kid); err != nil {
+			return nil, err
+		}
+		items = append(items, kid)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const signingKeyDeleteRetired = `-- name: SigningKeyDeleteRetired :many
+DELETE FROM signing_keys WHERE state = 'retired' AND retired_at < $1
+RETURNING kid
+`
+
+// Those whose last token has expired.
+func (q *Queries) SigningKeyDeleteRetired(ctx context.Context, db DBTX, before *time.Time) ([]string, error) {
+	rows, err := db.Query(ctx, signingKeyDeleteRetired, before)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var kid string
+		if err := rows.Scan(&kid); err != nil {
+			return nil, err
+		}
+		items = append(items, kid)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const signingKeyInsertActive = `-- name: SigningKeyInsertActive :execrows
 INSERT INTO signing_keys (kid, algorithm, state, private_key_enc, created_at, activated_at)
 VALUES ($1, $2, 'active', $3, $4, $4)
@@ -27,6 +109,33 @@ type SigningKeyInsertActiveParams struct {
 // read its key: signing_keys_active_key allows one active key an algorithm.
 func (q *Queries) SigningKeyInsertActive(ctx context.Context, db DBTX, arg SigningKeyInsertActiveParams) (int64, error) {
 	result, err := db.Exec(ctx, signingKeyInsertActive,
+		arg.Kid,
+		arg.Algorithm,
+		arg.PrivateKeyEnc,
+		arg.Now,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const signingKeyInsertNext = `-- name: SigningKeyInsertNext :execrows
+INSERT INTO signing_keys (kid, algorithm, state, private_key_enc, created_at)
+VALUES ($1, $2, 'next', $3, $4)
+ON CONFLICT DO NOTHING
+`
+
+type SigningKeyInsertNextParams struct {
+	Kid           string
+	Algorithm     string
+	PrivateKeyEnc []byte
+	Now           time.Time
+}
+
+// signing_keys_next_key allows one an algorithm.
+func (q *Queries) SigningKeyInsertNext(ctx context.Context, db DBTX, arg SigningKeyInsertNextParams) (int64, error) {
+	result, err := db.Exec(ctx, signingKeyInsertNext,
 		arg.Kid,
 		arg.Algorithm,
 		arg.PrivateKeyEnc,
@@ -63,6 +172,78 @@ func (q *Queries) SigningKeyList(ctx context.Context, db DBTX) ([]SigningKey, er
 			return nil, err
 		}
 		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const signingKeyLock = `-- name: SigningKeyLock :exec
+SELECT pg_advisory_xact_lock(4206031908)
+`
+
+// Rotations happen one after the other, on whichever replica.
+func (q *Queries) SigningKeyLock(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, signingKeyLock)
+	return err
+}
+
+const signingKeyRetireActive = `-- name: SigningKeyRetireActive :many
+UPDATE signing_keys SET state = 'retired', retired_at = $1 WHERE algorithm = $2 AND state = 'active'
+RETURNING kid
+`
+
+type SigningKeyRetireActiveParams struct {
+	Now       *time.Time
+	Algorithm string
+}
+
+// To be called under SigningKeyLock.
+func (q *Queries) SigningKeyRetireActive(ctx context.Context, db DBTX, arg SigningKeyRetireActiveParams) ([]string, error) {
+	rows, err := db.Query(ctx, signingKeyRetireActive, arg.Now, arg.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var kid string
+		if err := rows.Scan(&kid); err != nil {
+			return nil, err
+		}
+		items = append(items, kid)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const signingKeyRetireOthers = `-- name: SigningKeyRetireOthers :many
+UPDATE signing_keys SET state = 'retired', retired_at = $1 WHERE algorithm <> $2 AND state <> 'retired'
+RETURNING kid
+`
+
+type SigningKeyRetireOthersParams struct {
+	Now       *time.Time
+	Algorithm string
+}
+
+// To be called under SigningKeyLock: what other algorithms than the configured one left.
+func (q *Queries) SigningKeyRetireOthers(ctx context.Context, db DBTX, arg SigningKeyRetireOthersParams) ([]string, error) {
+	rows, err := db.Query(ctx, signingKeyRetireOthers, arg.Now, arg.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var kid string
+		if err := rows.Scan(&kid); err != nil {
+			return nil, err
+		}
+		items = append(items, kid)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -12,8 +12,27 @@ import (
 	"github.com/google/uuid"
 )
 
+const userErase = `-- name: UserErase :exec
+UPDATE users
+SET email = NULL, email_verified = false, name = '', metadata = '{}', role = 'user', status = 'active', password_hash = NULL,
+    suspended_at = NULL, suspended_until = NULL, suspension_reason = NULL, last_login_at = NULL,
+    deleted_at = $1::timestamptz, updated_at = $1
+WHERE id = $2 AND deleted_at IS NULL
+`
+
+type UserEraseParams struct {
+	Now time.Time
+	ID  uuid.UUID
+}
+
+// What is left is the id, which the ledger and the audit events name.
+func (q *Queries) UserErase(ctx context.Context, db DBTX, arg UserEraseParams) error {
+	_, err := db.Exec(ctx, userErase, arg.Now, arg.ID)
+	return err
+}
+
 const userGet = `-- name: UserGet :one
-SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at FROM users WHERE id = $1
+SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at FROM users WHERE id = $1 AND deleted_at IS NULL
 `
 
 func (q *Queries) UserGet(ctx context.Context, db DBTX, id uuid.UUID) (User, error) {
@@ -31,15 +50,19 @@ func (q *Queries) UserGet(ctx context.Context, db DBTX, id uuid.UUID) (User, err
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.LastLoginAt,
+		&i.SuspendedAt,
+		&i.SuspendedUntil,
+		&i.SuspensionReason,
+		&i.DeletedAt,
 	)
 	return i, err
 }
 
 const userGetByEmail = `-- name: UserGetByEmail :one
-SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at FROM users WHERE email = $1
+SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at FROM users WHERE email = $1
 `
 
-func (q *Queries) UserGetByEmail(ctx context.Context, db DBTX, email string) (User, error) {
+func (q *Queries) UserGetByEmail(ctx context.Context, db DBTX, email *string) (User, error) {
 	row := db.QueryRow(ctx, userGetByEmail, email)
 	var i User
 	err := row.Scan(
@@ -54,23 +77,28 @@ func (q *Queries) UserGetByEmail(ctx context.Context, db DBTX, email string) (Us
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.LastLoginAt,
+		&i.SuspendedAt,
+		&i.SuspendedUntil,
+		&i.SuspensionReason,
+		&i.DeletedAt,
 	)
 	return i, err
 }
 
 const userInsert = `-- name: UserInsert :one
-INSERT INTO users (id, email, name, role, password_hash, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $6)
-RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at
+INSERT INTO users (id, email, email_verified, name, role, password_hash, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
 `
 
 type UserInsertParams struct {
-	ID           uuid.UUID
-	Email        string
-	Name         string
-	Role         string
-	PasswordHash *string
-	Now          time.Time
+	ID            uuid.UUID
+	Email         *string
+	EmailVerified bool
+	Name          string
+	Role          string
+	PasswordHash  *string
+	Now           time.Time
 }
 
 // Fails on users_email_key when the address is taken: uniqueness is decided
@@ -79,6 +107,7 @@ func (q *Queries) UserInsert(ctx context.Context, db DBTX, arg UserInsertParams)
 	row := db.QueryRow(ctx, userInsert,
 		arg.ID,
 		arg.Email,
+		arg.EmailVerified,
 		arg.Name,
 		arg.Role,
 		arg.PasswordHash,
@@ -97,12 +126,184 @@ func (q *Queries) UserInsert(ctx context.Context, db DBTX, arg UserInsertParams)
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.LastLoginAt,
+		&i.SuspendedAt,
+		&i.SuspendedUntil,
+		&i.SuspensionReason,
+		&i.DeletedAt,
 	)
 	return i, err
 }
 
+const userList = `-- name: UserList :many
+SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at FROM users
+WHERE deleted_at IS NULL
+  AND id < $1
+  AND ($2::text IS NULL OR email = $2)
+  AND ($3::text IS NULL OR role = $3)
+  AND (
+      $4::text IS NULL
+      OR $4 = 'suspended' AND status = 'suspended' AND (suspended_until IS NULL OR suspended_until > $5)
+      OR $4 = 'active' AND (status = 'active' OR suspended_until <= $5)
+  )
+  AND ($6::text IS NULL OR coalesce(email, '') || ' ' || lower(name) LIKE $6)
+ORDER BY id DESC
+LIMIT $7
+`
+
+type UserListParams struct {
+	Before   uuid.UUID
+	Email    *string
+	Role     *string
+	Status   *string
+	Now      *time.Time
+	Pattern  *string
+	PageSize int32
+}
+
+// Newest first: ids are UUIDv7. A suspension that has run out is none.
+func (q *Queries) UserList(ctx context.Context, db DBTX, arg UserListParams) ([]User, error) {
+	rows, err := db.Query(ctx, userList,
+		arg.Before,
+		arg.Email,
+		arg.Role,
+		arg.Status,
+		arg.Now,
+		arg.Pattern,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []User
+	for rows.Next() {
+		var i User
+		if err := rows.Scan(
+			&i.ID,
+			&i.Email,
+			&i.EmailVerified,
+			&i.Name,
+			&i.Metadata,
+			&i.Role,
+			&i.Status,
+			&i.PasswordHash,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.LastLoginAt,
+			&i.SuspendedAt,
+			&i.SuspendedUntil,
+			&i.SuspensionReason,
+			&i.DeletedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const userListSuspensionsOver = `-- name: UserListSuspensionsOver :many
+SELECT id FROM users
+WHERE status = 'suspended' AND suspended_until <= $1
+ORDER BY id
+LIMIT $2
+FOR UPDATE SKIP LOCKED
+`
+
+type UserListSuspensionsOverParams struct {
+	Now      *time.Time
+	PageSize int32
+}
+
+// Locks what it lists; those that somebody else is changing wait for the next time.
+func (q *Queries) UserListSuspensionsOver(ctx context.Context, db DBTX, arg UserListSuspensionsOverParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, userListSuspensionsOver, arg.Now, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const userLock = `-- name: UserLock :one
+SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE
+`
+
+// Whatever changes who a user is, or what they may, begins here: changes of one
+// user happen one after the other. It comes before any lock on the user's
+// sessions, and after UserLockAdmins where both are needed.
+func (q *Queries) UserLock(ctx context.Context, db DBTX, id uuid.UUID) (User, error) {
+	row := db.QueryRow(ctx, userLock, id)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.EmailVerified,
+		&i.Name,
+		&i.Metadata,
+		&i.Role,
+		&i.Status,
+		&i.PasswordHash,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.LastLoginAt,
+		&i.SuspendedAt,
+		&i.SuspendedUntil,
+		&i.SuspensionReason,
+		&i.DeletedAt,
+	)
+	return i, err
+}
+
+const userLockAdmins = `-- name: UserLockAdmins :many
+SELECT id FROM users
+WHERE role = 'admin' AND password_hash IS NOT NULL AND deleted_at IS NULL
+  AND (status = 'active' OR suspended_until <= $1)
+ORDER BY id
+FOR UPDATE
+`
+
+// Who could still administer if one of them could not: administrators who are
+// able to log in. Locked in one order, so that two who demote each other at the
+// same time do so one after the other, and the second sees the first.
+func (q *Queries) UserLockAdmins(ctx context.Context, db DBTX, now *time.Time) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, userLockAdmins, now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const userLoggedIn = `-- name: UserLoggedIn :one
-UPDATE users SET last_login_at = $1 WHERE id = $2 RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at
+UPDATE users SET last_login_at = $1
+WHERE id = $2 AND deleted_at IS NULL AND (status = 'active' OR suspended_until <= $1)
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
 `
 
 type UserLoggedInParams struct {
@@ -110,6 +311,9 @@ type UserLoggedInParams struct {
 	ID  uuid.UUID
 }
 
+// Finds nobody who was suspended or deleted while the password was checked. It
+// locks the user, as whoever suspends does, so that a login either comes before
+// a suspension, which then ends its session, or fails here.
 func (q *Queries) UserLoggedIn(ctx context.Context, db DBTX, arg UserLoggedInParams) (User, error) {
 	row := db.QueryRow(ctx, userLoggedIn, arg.Now, arg.ID)
 	var i User
@@ -125,6 +329,158 @@ func (q *Queries) UserLoggedIn(ctx context.Context, db DBTX, arg UserLoggedInPar
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.LastLoginAt,
+		&i.SuspendedAt,
+		&i.SuspendedUntil,
+		&i.SuspensionReason,
+		&i.DeletedAt,
+	)
+	return i, err
+}
+
+const userSetEmail = `-- name: UserSetEmail :one
+UPDATE users SET email = $1, email_verified = true, updated_at = $2
+WHERE id = $3 AND deleted_at IS NULL
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+`
+
+type UserSetEmailParams struct {
+	Email *string
+	Now   time.Time
+	ID    uuid.UUID
+}
+
+// Fails on users_email_key when somebody else has taken the address meanwhile.
+func (q *Queries) UserSetEmail(ctx context.Context, db DBTX, arg UserSetEmailParams) (User, error) {
+	row := db.QueryRow(ctx, userSetEmail, arg.Email, arg.Now, arg.ID)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.EmailVerified,
+		&i.Name,
+		&i.Metadata,
+		&i.Role,
+		&i.Status,
+		&i.PasswordHash,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.LastLoginAt,
+		&i.SuspendedAt,
+		&i.SuspendedUntil,
+		&i.SuspensionReason,
+		&i.DeletedAt,
+	)
+	return i, err
+}
+
+const userSetPassword = `-- name: UserSetPassword :one
+UPDATE users SET password_hash = $1, updated_at = $2
+WHERE id = $3 AND deleted_at IS NULL
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+`
+
+type UserSetPasswordParams struct {
+	PasswordHash *string
+	Now          time.Time
+	ID           uuid.UUID
+}
+
+func (q *Queries) UserSetPassword(ctx context.Context, db DBTX, arg UserSetPasswordParams) (User, error) {
+	row := db.QueryRow(ctx, userSetPassword, arg.PasswordHash, arg.Now, arg.ID)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.EmailVerified,
+		&i.Name,
+		&i.Metadata,
+		&i.Role,
+		&i.Status,
+		&i.PasswordHash,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.LastLoginAt,
+		&i.SuspendedAt,
+		&i.SuspendedUntil,
+		&i.SuspensionReason,
+		&i.DeletedAt,
+	)
+	return i, err
+}
+
+const userSuspend = `-- name: UserSuspend :one
+UPDATE users
+SET status = 'suspended', suspended_at = $1, suspended_until = $2, suspension_reason = $3, updated_at = $1
+WHERE id = $4 AND deleted_at IS NULL
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+`
+
+type UserSuspendParams struct {
+	Now    *time.Time
+	Until  *time.Time
+	Reason *string
+	ID     uuid.UUID
+}
+
+func (q *Queries) UserSuspend(ctx context.Context, db DBTX, arg UserSuspendParams) (User, error) {
+	row := db.QueryRow(ctx, userSuspend,
+		arg.Now,
+		arg.Until,
+		arg.Reason,
+		arg.ID,
+	)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.EmailVerified,
+		&i.Name,
+		&i.Metadata,
+		&i.Role,
+		&i.Status,
+		&i.PasswordHash,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.LastLoginAt,
+		&i.SuspendedAt,
+		&i.SuspendedUntil,
+		&i.SuspensionReason,
+		&i.DeletedAt,
+	)
+	return i, err
+}
+
+const userUnsuspend = `-- name: UserUnsuspend :one
+UPDATE users
+SET status = 'active', suspended_at = NULL, suspended_until = NULL, suspension_reason = NULL, updated_at = $1
+WHERE id = $2 AND deleted_at IS NULL
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+`
+
+type UserUnsuspendParams struct {
+	Now time.Time
+	ID  uuid.UUID
+}
+
+func (q *Queries) UserUnsuspend(ctx context.Context, db DBTX, arg UserUnsuspendParams) (User, error) {
+	row := db.QueryRow(ctx, userUnsuspend, arg.Now, arg.ID)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.EmailVerified,
+		&i.Name,
+		&i.Metadata,
+		&i.Role,
+		&i.Status,
+		&i.PasswordHash,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.LastLoginAt,
+		&i.SuspendedAt,
+		&i.SuspendedUntil,
+		&i.SuspensionReason,
+		&i.DeletedAt,
 	)
 	return i, err
 }
@@ -133,14 +489,16 @@ const userUpdate = `-- name: UserUpdate :one
 UPDATE users
 SET name = coalesce($1, name),
     metadata = coalesce($2, metadata),
-    updated_at = $3
-WHERE id = $4
-RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at
+    role = coalesce($3, role),
+    updated_at = $4
+WHERE id = $5 AND deleted_at IS NULL
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
 `
 
 type UserUpdateParams struct {
 	Name     *string
 	Metadata []byte
+	Role     *string
 	Now      time.Time
 	ID       uuid.UUID
 }
@@ -150,6 +508,7 @@ func (q *Queries) UserUpdate(ctx context.Context, db DBTX, arg UserUpdateParams)
 	row := db.QueryRow(ctx, userUpdate,
 		arg.Name,
 		arg.Metadata,
+		arg.Role,
 		arg.Now,
 		arg.ID,
 	)
@@ -166,6 +525,26 @@ func (q *Queries) UserUpdate(ctx context.Context, db DBTX, arg UserUpdateParams)
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.LastLoginAt,
+		&i.SuspendedAt,
+		&i.SuspendedUntil,
+		&i.SuspensionReason,
+		&i.DeletedAt,
 	)
 	return i, err
+}
+
+const userUpgradePassword = `-- name: UserUpgradePassword :exec
+UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3
+`
+
+type UserUpgradePasswordParams struct {
+	NewHash *string
+	ID      uuid.UUID
+	OldHash *string
+}
+
+// The same password under newer rules. Whoever has changed it meanwhile wins.
+func (q *Queries) UserUpgradePassword(ctx context.Context, db DBTX, arg UserUpgradePasswordParams) error {
+	_, err := db.Exec(ctx, userUpgradePassword, arg.NewHash, arg.ID, arg.OldHash)
+	return err
 }

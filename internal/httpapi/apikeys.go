@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"time"
 
 	"github.com/oapi-codegen/nullable"
 
@@ -39,10 +40,23 @@ func (s *server) CreateAPIKey(ctx context.Context, r apigen.CreateAPIKeyRequestO
 	if err != nil {
 		return nil, err
 	}
-	k := toAPIKey(key)
-	return apigen.CreateAPIKey201JSONResponse{Body: apigen.CreatedAPIKey{
-		ID: k.ID, Name: k.Name, Scopes: k.Scopes, ExpiresAt: k.ExpiresAt, LastUsedAt: k.LastUsedAt, CreatedAt: k.CreatedAt, Key: text,
-	}}, nil
+	return apigen.CreateAPIKey201JSONResponse{Body: toCreatedAPIKey(key, text)}, nil
+}
+
+// defaultOverlap is how long the old secret of a rotated key works.
+const defaultOverlap = 24 * time.Hour
+
+// RotateAPIKey serves POST /v1/api-keys/{api_key_id}/rotate.
+func (s *server) RotateAPIKey(ctx context.Context, r apigen.RotateAPIKeyRequestObject) (apigen.RotateAPIKeyResponseObject, error) {
+	overlap := defaultOverlap
+	if r.Body.Overlap != nil {
+		overlap = time.Duration(*r.Body.Overlap) * time.Second
+	}
+	key, text, err := s.o.Identity.RotateAPIKey(ctx, r.APIKeyID, overlap)
+	if err != nil {
+		return nil, err
+	}
+	return apigen.RotateAPIKey200JSONResponse{Body: toCreatedAPIKey(key, text)}, nil
 }
 
 // DeleteAPIKey serves DELETE /v1/api-keys/{api_key_id}.

@@ -17,7 +17,10 @@ func (s *server) RegisterUser(ctx context.Context, r apigen.RegisterUserRequestO
 	if err != nil {
 		return nil, err
 	}
-	return apigen.RegisterUser201JSONResponse{Body: toSession(session)}, nil
+	if session == nil {
+		return apigen.RegisterUser202Response{}, nil
+	}
+	return apigen.RegisterUser201JSONResponse{Body: toSession(*session)}, nil
 }
 
 // LogIn serves POST /v1/auth/login.
@@ -31,7 +34,7 @@ func (s *server) LogIn(ctx context.Context, r apigen.LogInRequestObject) (apigen
 
 // RefreshSession serves POST /v1/auth/refresh.
 func (s *server) RefreshSession(ctx context.Context, r apigen.RefreshSessionRequestObject) (apigen.RefreshSessionResponseObject, error) {
-	session, err := s.o.Identity.Refresh(ctx, r.Body.RefreshToken)
+	session, err := s.o.Identity.Refresh(ctx, r.Body.RefreshToken, callOf(ctx).device)
 	if err != nil {
 		return nil, err
 	}
@@ -40,8 +43,40 @@ func (s *server) RefreshSession(ctx context.Context, r apigen.RefreshSessionRequ
 
 // LogOut serves POST /v1/auth/logout.
 func (s *server) LogOut(ctx context.Context, _ apigen.LogOutRequestObject) (apigen.LogOutResponseObject, error) {
-	if err := s.o.Identity.LogOut(ctx, callOf(ctx).caller.SessionID); err != nil {
+	if err := s.o.Identity.LogOut(ctx, callOf(ctx).caller); err != nil {
 		return nil, err
 	}
 	return apigen.LogOut204Response{}, nil
+}
+
+// ForgotPassword serves POST /v1/auth/password/forgot.
+func (s *server) ForgotPassword(ctx context.Context, r apigen.ForgotPasswordRequestObject) (apigen.ForgotPasswordResponseObject, error) {
+	if err := s.o.Identity.ForgotPassword(ctx, r.Body.Email, callOf(ctx).device); err != nil {
+		return nil, err
+	}
+	return apigen.ForgotPassword202Response{}, nil
+}
+
+// ResetPassword serves POST /v1/auth/password/reset.
+func (s *server) ResetPassword(ctx context.Context, r apigen.ResetPasswordRequestObject) (apigen.ResetPasswordResponseObject, error) {
+	if err := s.o.Identity.ResetPassword(ctx, r.Body.Token, r.Body.NewPassword, callOf(ctx).device); err != nil {
+		return nil, err
+	}
+	return apigen.ResetPassword204Response{}, nil
+}
+
+// VerifyEmail serves POST /v1/auth/email/verify.
+func (s *server) VerifyEmail(ctx context.Context, r apigen.VerifyEmailRequestObject) (apigen.VerifyEmailResponseObject, error) {
+	if err := s.o.Identity.VerifyEmail(ctx, r.Body.Token, callOf(ctx).device); err != nil {
+		return nil, err
+	}
+	return apigen.VerifyEmail204Response{}, nil
+}
+
+// ResendVerification serves POST /v1/auth/email/resend.
+func (s *server) ResendVerification(ctx context.Context, r apigen.ResendVerificationRequestObject) (apigen.ResendVerificationResponseObject, error) {
+	if err := s.o.Identity.ResendVerification(ctx, r.Body.Email, callOf(ctx).device); err != nil {
+		return nil, err
+	}
+	return apigen.ResendVerification202Response{}, nil
 }

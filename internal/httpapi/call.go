@@ -3,7 +3,10 @@ package httpapi
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/creditledger"
 	"github.com/authservice/authservice/internal/identity"
 )
@@ -31,6 +34,18 @@ func callOf(ctx context.Context) *call {
 		return c
 	}
 	return &call{}
+}
+
+// source is where the request comes from, in the words of the audit events.
+func (c *call) source() audit.Source {
+	actor := audit.Anonymous
+	switch {
+	case c.caller.IsKey():
+		actor = audit.Actor{Type: audit.ActorAPIKey, ID: c.caller.APIKeyID}
+	case c.caller.UserID != uuid.Nil:
+		actor = audit.User(c.caller.UserID)
+	}
+	return audit.Source{Actor: actor, RequestID: c.id, IP: c.device.IP, UserAgent: identity.CleanAgent(c.device.UserAgent)}
 }
 
 // actor is the caller in the ledger's words.

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"net/netip"
 
 	"github.com/google/uuid"
 	"github.com/oapi-codegen/nullable"
 
 	"github.com/authservice/authservice/internal/apigen"
+	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/creditledger"
 	"github.com/authservice/authservice/internal/identity"
 	"github.com/authservice/authservice/internal/tokens"
@@ -52,17 +54,71 @@ func toSession(s identity.Session) apigen.Session {
 }
 
 func toUser(u identity.User) apigen.User {
-	return apigen.User{
+	out := apigen.User{
 		ID: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Name: u.Name,
 		Role: apigen.UserRole(u.Role), Status: apigen.UserStatus(u.Status), Metadata: u.Metadata,
-		CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt, LastLoginAt: orNull(u.LastLoginAt),
+		Suspension: nullable.NewNullNullable[apigen.Suspension](),
+		CreatedAt:  u.CreatedAt, UpdatedAt: u.UpdatedAt, LastLoginAt: orNull(u.LastLoginAt),
 	}
+	if s := u.Suspension; s != nil {
+		out.Suspension.Set(apigen.Suspension{Reason: orNull(s.Reason), Since: s.Since, Until: orNull(s.Until)})
+	}
+	return out
+}
+
+func toSessionInfo(s identity.SessionInfo, current uuid.UUID) apigen.SessionInfo {
+	return apigen.SessionInfo{
+		ID: s.ID, IP: addressOrNull(s.IP), UserAgent: s.UserAgent, Current: s.ID == current,
+		CreatedAt: s.CreatedAt, LastUsedAt: s.LastUsedAt, ExpiresAt: s.ExpiresAt,
+	}
+}
+
+func toExportedSession(s identity.SessionInfo) apigen.ExportedSession {
+	return apigen.ExportedSession{
+		ID: s.ID, IP: addressOrNull(s.IP), UserAgent: s.UserAgent, CreatedAt: s.CreatedAt, LastUsedAt: s.LastUsedAt,
+		ExpiresAt: s.ExpiresAt, EndedAt: orNull(s.EndedAt), EndReason: orNull(s.EndReason),
+	}
+}
+
+func addressOrNull(address netip.Addr) nullable.Nullable[string] {
+	if !address.IsValid() {
+		return nullable.NewNullNullable[string]()
+	}
+	return nullable.NewNullableWithValue(address.String())
+}
+
+func toAuditEvent(e audit.Event) apigen.AuditEvent {
+	out := apigen.AuditEvent{
+		ID: e.ID, Type: apigen.AuditEventType(e.Type), Details: e.Details, CreatedAt: e.At,
+		Actor:  apigen.AuditActor{Type: apigen.AuditActorType(e.Actor.Type), ID: idOrNull(e.Actor.ID)},
+		Target: nullable.NewNullNullable[apigen.AuditTarget](),
+		IP:     addressOrNull(e.IP), UserAgent: orNull(optional(e.UserAgent)), RequestID: orNull(optional(e.RequestID)),
+	}
+	if e.Target.Type != "" {
+		out.Target.Set(apigen.AuditTarget{Type: apigen.AuditTargetType(e.Target.Type), ID: idOrNull(e.Target.ID)})
+	}
+	return out
+}
+
+func idOrNull(id uuid.UUID) nullable.Nullable[uuid.UUID] {
+	if id == uuid.Nil {
+		return nullable.NewNullNullable[uuid.UUID]()
+	}
+	return nullable.NewNullableWithValue(id)
 }
 
 func toAPIKey(k identity.APIKey) apigen.APIKey {
 	return apigen.APIKey{
-		ID: k.ID, Name: k.Name, Scopes: toScopes(k.Scopes),
-		ExpiresAt: orNull(k.ExpiresAt), LastUsedAt: orNull(k.LastUsedAt), CreatedAt: k.CreatedAt,
+		ID: k.ID, Name: k.Name, Scopes: toScopes(k.Scopes), ExpiresAt: orNull(k.ExpiresAt), LastUsedAt: orNull(k.LastUsedAt),
+		RotatedAt: orNull(k.RotatedAt), PreviousExpiresAt: orNull(k.PreviousExpiresAt), CreatedAt: k.CreatedAt,
+	}
+}
+
+func toCreatedAPIKey(key identity.APIKey, text string) apigen.CreatedAPIKey {
+	k := toAPIKey(key)
+	return apigen.CreatedAPIKey{
+		ID: k.ID, Name: k.Name, Scopes: k.Scopes, ExpiresAt: k.ExpiresAt, LastUsedAt: k.LastUsedAt,
+		RotatedAt: k.RotatedAt, PreviousExpiresAt: k.PreviousExpiresAt, CreatedAt: k.CreatedAt, Key: text,
 	}
 }
 
@@ -86,10 +142,6 @@ func (s *server) toBalance(b creditledger.Balance) apigen.Balance {
 }
 
 func toTransaction(t creditledger.Transaction) apigen.Transaction {
-	actor := apigen.Actor{Type: apigen.ActorType(t.Actor.Type), ID: nullable.NewNullNullable[uuid.UUID]()}
-	if t.Actor.ID != uuid.Nil {
-		actor.ID.Set(t.Actor.ID)
-	}
 	burned := make([]apigen.Burn, len(t.Burned))
 	for i, b := range t.Burned {
 		burned[i] = apigen.Burn{GrantID: b.GrantID, Amount: b.Amount}
@@ -99,7 +151,8 @@ func toTransaction(t creditledger.Transaction) apigen.Transaction {
 		Amount: t.Amount, BalanceAfter: t.BalanceAfter, Reference: orNull(t.Reference),
 		Description: orNull(t.Note.Description), Metadata: orEmpty(t.Note.Metadata),
 		HoldID: orNull(t.HoldID), ReversesID: orNull(t.ReversesID), GrantID: orNull(t.GrantID),
-		Burned: burned, Actor: actor, Hash: hex.EncodeToString(t.Hash[:]), CreatedAt: t.CreatedAt,
+		Burned: burned, Actor: apigen.Actor{Type: apigen.ActorType(t.Actor.Type), ID: idOrNull(t.Actor.ID)},
+		Hash: hex.EncodeToString(t.Hash[:]), CreatedAt: t.CreatedAt,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/identity"
 )
 
@@ -24,10 +25,7 @@ const (
 	extensionRole  = "x-required-role"
 )
 
-var (
-	errAuthenticationRequired = apperr.New(apperr.Unauthenticated, "authentication_required", "This operation needs an access token or an API key.")
-	errAdminRequired          = apperr.New(apperr.Forbidden, "admin_required", "Only administrators may do this.")
-)
+var errAuthenticationRequired = apperr.New(apperr.Unauthenticated, "authentication_required", "This operation needs an access token or an API key.")
 
 // gate lets a request pass to its handler if the contract allows it.
 type gate struct {
@@ -121,6 +119,7 @@ func (g *gate) pass(next echo.HandlerFunc) echo.HandlerFunc {
 				return err
 			}
 			call.caller = caller
+			c.SetRequest(req.WithContext(audit.WithSource(req.Context(), call.source())))
 			if err := op.authorize(caller); err != nil {
 				return err
 			}
@@ -145,7 +144,7 @@ func (g *gate) authenticate(req *http.Request, op *operation) (identity.Caller, 
 func (op *operation) authorize(caller identity.Caller) error {
 	switch {
 	case op.adminOnly && !caller.IsAdmin():
-		return errAdminRequired
+		return identity.ErrAdminRequired
 	case op.scope != "" && !caller.Has(op.scope):
 		return apperr.New(apperr.Forbidden, "insufficient_scope", "This operation needs the scope "+op.scope+".")
 	}

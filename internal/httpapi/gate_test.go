@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -25,7 +26,7 @@ func TestRoutes_AreTheContract(t *testing.T) {
 		}
 	}
 	files := map[string]bool{}
-	for _, path := range webui.Docs("").Paths() {
+	for _, path := range slices.Concat(webui.Docs("").Paths(), webui.Pages(webui.PagesOptions{}).Paths()) {
 		files[path] = path != webui.DocsPath
 	}
 

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/identity"
 )
 
@@ -24,9 +26,8 @@ func (s *server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		started := time.Now()
 		req := c.Request()
 		call := &call{
-			id: req.Header.Get("X-Request-ID"),
-			// The peer itself: forwarded headers are only worth something behind a known proxy.
-			device: identity.Device{IP: peer(req), UserAgent: req.UserAgent()},
+			id:     req.Header.Get("X-Request-ID"),
+			device: identity.Device{IP: clientAddress(c), UserAgent: req.UserAgent()},
 		}
 		if !validRequestID.MatchString(call.id) {
 			call.id = uuid.Must(uuid.NewV7()).String()
@@ -38,7 +39,8 @@ func (s *server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 			h.Set("Cache-Control", "no-store")
 		}
 
-		ctx, cancel := context.WithTimeout(withCall(req.Context(), call), s.o.RequestTimeout)
+		ctx := audit.WithSource(withCall(req.Context(), call), call.source())
+		ctx, cancel := context.WithTimeout(ctx, s.o.RequestTimeout)
 		defer cancel()
 		c.SetRequest(req.WithContext(ctx))
 		if err := recovered(next, c); err != nil {
@@ -63,10 +65,27 @@ func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 	return next(c)
 }
 
-func peer(req *http.Request) netip.Addr {
-	address, err := netip.ParseAddrPort(req.RemoteAddr)
+// clientAddress is the address that the request comes from: the peer, or, where
+// that is a trusted proxy, the last address in X-Forwarded-For that is none.
+func clientAddress(c echo.Context) netip.Addr {
+	address, err := netip.ParseAddr(c.RealIP())
 	if err != nil {
 		return netip.Addr{}
 	}
-	return address.Addr().Unmap().WithZone("")
+	return address.Unmap().WithZone("")
+}
+
+// addressExtractor trusts what the proxies at these addresses have added to
+// X-Forwarded-For, and nobody else.
+func addressExtractor(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, proxy := range proxies {
+		trust = append(trust, echo.TrustIPRange(&net.IPNet{
+			IP: proxy.Masked().Addr().AsSlice(), Mask: net.CIDRMask(proxy.Bits(), proxy.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(trust...)
 }

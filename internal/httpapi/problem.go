@@ -59,6 +59,8 @@ func statusOf(kind apperr.Kind) int {
 		return http.StatusUnsupportedMediaType
 	case apperr.Invalid:
 		return http.StatusUnprocessableEntity
+	case apperr.TooMany:
+		return http.StatusTooManyRequests
 	case apperr.Unavailable:
 		return http.StatusServiceUnavailable
 	case apperr.Internal:
@@ -114,7 +116,7 @@ func (s *server) handleError(err error, c echo.Context) {
 	switch e.Kind {
 	case apperr.Unauthenticated:
 		h.Set("WWW-Authenticate", challenge(e))
-	case apperr.Unavailable:
+	case apperr.TooMany, apperr.Unavailable:
 		h.Set("Retry-After", strconv.Itoa(int(max(1, math.Ceil(e.RetryAfter.Seconds())))))
 	default:
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/authservice/authservice/api"
 	"github.com/authservice/authservice/internal/apigen"
+	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/creditledger"
 	"github.com/authservice/authservice/internal/identity"
 	"github.com/authservice/authservice/internal/tokens"
@@ -24,6 +26,10 @@ type Options struct {
 	Identity       *identity.Service
 	Ledger         *creditledger.Ledger
 	Tokens         *tokens.Service
+	Audit          *audit.Log
+	Pages          webui.PagesOptions
+	Mailbox        http.Handler   // below /dev/mail, for developers; nil for none
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts
 	Ready          func(context.Context) Readiness
 	Log            *slog.Logger
 	Scale          int           // decimals of a credit that a person reads
@@ -54,16 +60,28 @@ func New(o Options) (http.Handler, error) {
 	s := &server{o: o}
 	e := echo.New()
 	e.HTTPErrorHandler = s.handleError
+	e.IPExtractor = addressExtractor(o.TrustedProxies)
 	e.Use(s.begin, gate.pass)
 	apigen.RegisterHandlers(e, apigen.NewStrictHandler(s, nil))
 	e.GET("/openapi.yaml", document("application/yaml", api.OpenAPIYAML))
 	e.GET("/openapi.json", document(echo.MIMEApplicationJSON, docJSON))
 	// YAML, because it keeps the contract's order.
-	docs := webui.Docs("/openapi.yaml")
-	for _, path := range docs.Paths() {
-		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(docs))
+	mount(e, webui.Docs("/openapi.yaml"))
+	mount(e, webui.Pages(o.Pages))
+	if o.Mailbox != nil {
+		e.Any("/dev/mail*", echo.WrapHandler(o.Mailbox))
 	}
 	return e, nil
+}
+
+// mount serves what is read only.
+func mount(e *echo.Echo, site interface {
+	http.Handler
+	Paths() []string
+}) {
+	for _, path := range site.Paths() {
+		e.Match([]string{http.MethodGet, http.MethodHead}, path, echo.WrapHandler(site))
+	}
 }
 
 func loadContract() (*openapi3.T, error) {

@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/authservice/authservice/internal/apigen"
+	"github.com/authservice/authservice/internal/tokens"
 )
 
 // Readiness is what the single checks found; true is good.
@@ -48,7 +50,7 @@ func (s *server) GetJWKS(context.Context, apigen.GetJWKSRequestObject) (apigen.G
 	for i, k := range keys {
 		out.Body.Keys[i] = toJWK(k)
 	}
-	cache := "public, max-age=300"
+	cache := fmt.Sprintf("public, max-age=%.0f", tokens.JWKSMaxAge.Seconds())
 	out.Headers.CacheControl = &cache
 	return out, nil
 }

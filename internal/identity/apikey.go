@@ -5,12 +5,15 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/dbgen"
 	"github.com/authservice/authservice/internal/pgdb"
 	"github.com/authservice/authservice/internal/tokens"
@@ -30,11 +33,17 @@ type APIKey struct {
 	Scopes     []string
 	ExpiresAt  *time.Time
 	LastUsedAt *time.Time
-	CreatedAt  time.Time
+	RotatedAt  *time.Time
+	// PreviousExpiresAt is until when the secret before the last rotation works.
+	PreviousExpiresAt *time.Time
+	CreatedAt         time.Time
 }
 
 func apiKeyFrom(row dbgen.APIKey) APIKey {
-	return APIKey{ID: row.ID, Name: row.Name, Scopes: row.Scopes, ExpiresAt: row.ExpiresAt, LastUsedAt: row.LastUsedAt, CreatedAt: row.CreatedAt}
+	return APIKey{
+		ID: row.ID, Name: row.Name, Scopes: row.Scopes, ExpiresAt: row.ExpiresAt, LastUsedAt: row.LastUsedAt,
+		RotatedAt: row.RotatedAt, PreviousExpiresAt: row.PreviousExpiresAt, CreatedAt: row.CreatedAt,
+	}
 }
 
 // apiSecret is the secret part of a key. It has 256 random bits, so that a
@@ -44,6 +53,11 @@ type apiSecret []byte
 func (s apiSecret) hash() []byte {
 	sum := sha256.Sum256(s)
 	return sum[:]
+}
+
+// text is the key as its owner gets it.
+func (s apiSecret) text(id uuid.UUID) string {
+	return apiKeyPrefix + hex.EncodeToString(id[:]) + "_" + hex.EncodeToString(s)
 }
 
 func (s apiSecret) matches(stored []byte) bool {
@@ -65,14 +79,46 @@ func (s *Service) CreateAPIKey(ctx context.Context, n NewAPIKey) (_ APIKey, text
 		return APIKey{}, "", apperr.InvalidField("/expires_at", "must lie in the future")
 	}
 	id, secret := uuid.Must(uuid.NewV7()), apiSecret(tokens.NewSecret())
-	row, err := s.q.APIKeyInsert(ctx, s.pool, dbgen.APIKeyInsertParams{
-		ID: id, Name: n.Name, SecretHash: secret.hash(), Scopes: n.Scopes, CreatedBy: &n.CreatedBy, Now: now, ExpiresAt: n.ExpiresAt,
+	var row dbgen.APIKey
+	err = pgdb.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		row, err = s.q.APIKeyInsert(ctx, tx, dbgen.APIKeyInsertParams{
+			ID: id, Name: n.Name, SecretHash: secret.hash(), Scopes: n.Scopes, CreatedBy: &n.CreatedBy, Now: now, ExpiresAt: n.ExpiresAt,
+		})
+		if err != nil {
+			return fmt.Errorf("inserting the API key: %w", err)
+		}
+		return s.Audit.Write(ctx, tx, audit.APIKeyCreated, onAPIKey(id), audit.Details{"scopes": n.Scopes})
 	})
 	if err != nil {
-		return APIKey{}, "", pgdb.Classify(err)
+		return APIKey{}, "", err
 	}
-	return apiKeyFrom(row), apiKeyPrefix + hex.EncodeToString(id[:]) + "_" + hex.EncodeToString(secret), nil
+	return apiKeyFrom(row), secret.text(id), nil
 }
+
+// RotateAPIKey gives a key a new secret and returns it with the only copy of
+// its text. The one until now works for the overlap. The key's id stays, and
+// with it the idempotency keys of its requests. Errors: ErrAPIKeyNotFound, also
+// for a key that has expired.
+func (s *Service) RotateAPIKey(ctx context.Context, id uuid.UUID, overlap time.Duration) (_ APIKey, text string, err error) {
+	secret, now := apiSecret(tokens.NewSecret()), s.clock()
+	var row dbgen.APIKey
+	err = pgdb.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		row, err = s.q.APIKeyRotate(ctx, tx, dbgen.APIKeyRotateParams{ID: id, SecretHash: secret.hash(), PreviousExpiresAt: now.Add(overlap), Now: now})
+		if pgdb.NoRows(err) {
+			return ErrAPIKeyNotFound
+		}
+		if err != nil {
+			return fmt.Errorf("rotating the API key: %w", err)
+		}
+		return s.Audit.Write(ctx, tx, audit.APIKeyRotated, onAPIKey(id), nil)
+	})
+	if err != nil {
+		return APIKey{}, "", err
+	}
+	return apiKeyFrom(row), secret.text(id), nil
+}
+
+func onAPIKey(id uuid.UUID) audit.Target { return audit.Target{Type: audit.TargetAPIKey, ID: id} }
 
 // APIKeys lists the keys before an id (uuid.Max for all), newest first; more
 // says that there are older ones.
@@ -81,9 +127,7 @@ func (s *Service) APIKeys(ctx context.Context, before uuid.UUID, limit int) (pag
 	if err != nil {
 		return nil, false, pgdb.Classify(err)
 	}
-	if more = len(rows) > limit; more {
-		rows = rows[:limit]
-	}
+	rows, more = cut(rows, limit)
 	for _, row := range rows {
 		page = append(page, apiKeyFrom(row))
 	}
@@ -92,12 +136,17 @@ func (s *Service) APIKeys(ctx context.Context, before uuid.UUID, limit int) (pag
 
 // DeleteAPIKey makes a key void. Errors: ErrAPIKeyNotFound.
 func (s *Service) DeleteAPIKey(ctx context.Context, id uuid.UUID) error {
-	now := s.clock()
-	deleted, err := s.q.APIKeyDelete(ctx, s.pool, dbgen.APIKeyDeleteParams{ID: id, Now: &now})
-	if err == nil && deleted == 0 {
-		return ErrAPIKeyNotFound
-	}
-	return pgdb.Classify(err)
+	return pgdb.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		now := s.clock()
+		deleted, err := s.q.APIKeyDelete(ctx, tx, dbgen.APIKeyDeleteParams{ID: id, Now: &now})
+		if err != nil {
+			return fmt.Errorf("deleting the API key: %w", err)
+		}
+		if deleted == 0 {
+			return ErrAPIKeyNotFound
+		}
+		return s.Audit.Write(ctx, tx, audit.APIKeyDeleted, onAPIKey(id), nil)
+	})
 }
 
 func parseAPIKey(text string) (uuid.UUID, apiSecret, error) {

@@ -19,7 +19,7 @@ var Scopes = []string{"credits:read", "credits:grant", "credits:debit", "credits
 // administrator, none for anyone else.
 func scopesOf(role string) []string {
 	if role == RoleAdmin {
-		return Scopes
+		return slices.Clone(Scopes)
 	}
 	return nil
 }
@@ -46,7 +46,7 @@ func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope)
 // alive. Role and scopes are those of now, not those of the token. Errors:
 // tokens.ErrInvalid.
 func (s *Service) AuthenticateToken(ctx context.Context, token string) (Caller, error) {
-	subject, err := s.tokens.Verify(ctx, token)
+	subject, err := s.Tokens.Verify(ctx, token)
 	if err != nil {
 		return Caller{}, err
 	}
@@ -71,7 +71,9 @@ func (s *Service) AuthenticateKey(ctx context.Context, shown string) (Caller, er
 		return Caller{}, pgdb.Classify(err)
 	}
 	now := s.clock()
-	if !secret.matches(row.SecretHash) || (row.ExpiresAt != nil && !row.ExpiresAt.After(now)) {
+	current := secret.matches(row.SecretHash)
+	previous := secret.matches(row.PreviousSecretHash) && row.PreviousExpiresAt.After(now)
+	if !current && !previous || row.ExpiresAt != nil && !row.ExpiresAt.After(now) {
 		return Caller{}, ErrInvalidAPIKey
 	}
 	if row.LastUsedAt == nil || now.Sub(*row.LastUsedAt) > time.Minute {

@@ -52,7 +52,7 @@ func TestIdentity_AuthenticateToken(t *testing.T) {
 		other := b.replica(t)
 		got, err := other.AuthenticateToken(t.Context(), session.AccessToken)
 		require.NoError(t, err)
-		require.NoError(t, b.LogOut(t.Context(), got.SessionID))
+		require.NoError(t, b.LogOut(t.Context(), got))
 		_, err = other.AuthenticateToken(t.Context(), session.AccessToken)
 		require.Equal(t, tokens.ErrInvalid, err)
 	})
@@ -64,7 +64,7 @@ func TestIdentity_AuthenticateToken_Refused(t *testing.T) {
 	for name, happens := range map[string]func(*testing.T, *bundle, Caller){
 		"LoggedOut": func(t *testing.T, b *bundle, c Caller) {
 			t.Helper()
-			require.NoError(t, b.LogOut(t.Context(), c.SessionID))
+			require.NoError(t, b.LogOut(t.Context(), c))
 		},
 		"Suspended": func(t *testing.T, b *bundle, c Caller) {
 			t.Helper()
@@ -72,7 +72,7 @@ func TestIdentity_AuthenticateToken_Refused(t *testing.T) {
 		},
 		"UserDeleted": func(t *testing.T, b *bundle, c Caller) {
 			t.Helper()
-			b.exec(t, "DELETE FROM users WHERE id = $1", c.UserID)
+			require.NoError(t, b.DeleteUser(t.Context(), Caller{}, c.UserID))
 		},
 		"SessionExpired": func(t *testing.T, b *bundle, _ Caller) {
 			t.Helper()
@@ -83,8 +83,7 @@ func TestIdentity_AuthenticateToken_Refused(t *testing.T) {
 			t.Parallel()
 			b := setup(t, func(o *Options) { o.SessionTTL, o.RefreshTokenTTL = 10*time.Minute, 10*time.Minute })
 			session := b.register(t, ada)
-			bob, err := b.Register(t.Context(), NewUser{Email: "bob@example.com", Password: rightPassword}, Device{})
-			require.NoError(t, err)
+			bob := b.register(t, "bob@example.com")
 			happens(t, b, b.caller(t, session))
 
 			got, err := b.AuthenticateToken(t.Context(), session.AccessToken)
@@ -112,7 +111,7 @@ func TestIdentity_AuthenticateToken_Refused(t *testing.T) {
 			{UserID: mine.UserID, SessionID: uuid.Must(uuid.NewV7())},
 			{UserID: uuid.Must(uuid.NewV7()), SessionID: mine.SessionID},
 		} {
-			token, err := b.tokens.Issue(subject)
+			token, err := b.Tokens.Issue(subject)
 			require.NoError(t, err)
 			_, err = b.AuthenticateToken(t.Context(), token)
 			require.Equal(t, tokens.ErrInvalid, err)
@@ -138,12 +137,12 @@ func TestIdentity_LogOut(t *testing.T) {
 	first := b.register(t, ada)
 	second, err := b.LogIn(t.Context(), ada, rightPassword, Device{})
 	require.NoError(t, err)
-	id := b.caller(t, first).SessionID
+	caller := b.caller(t, first)
 
-	require.NoError(t, b.LogOut(t.Context(), id))
+	require.NoError(t, b.LogOut(t.Context(), caller))
 	b.clock.advance(time.Minute)
-	require.NoError(t, b.LogOut(t.Context(), id), "again")
-	require.NoError(t, b.LogOut(t.Context(), uuid.Must(uuid.NewV7())), "of no session")
+	require.NoError(t, b.LogOut(t.Context(), caller), "again")
+	require.NoError(t, b.LogOut(t.Context(), Caller{UserID: caller.UserID, SessionID: uuid.Must(uuid.NewV7())}), "of no session")
 
 	require.Equal(t, startStored, one[time.Time](t, b, "SELECT ended_at FROM sessions WHERE end_reason = 'logout'"), "the first time counts")
 	b.requireEnded(t, first)

@@ -15,7 +15,7 @@ import (
 // Secrets are stored as hashes only: whoever reads the database can use none.
 func TestIdentity_SecretsAreNotStored(t *testing.T) {
 	t.Parallel()
-	b := setup(t, func(o *Options) { o.Pepper = somePepper })
+	b := setup(t, func(o *Options) { o.Passwords.Pepper = somePepper })
 	admin := b.admin(t)
 	first := b.register(t, ada)
 	second := b.refresh(t, first.RefreshToken)
@@ -42,7 +42,7 @@ func TestIdentity_SecretsAreNotStored(t *testing.T) {
 
 	cells := b.cells(t)
 	// The search finds what is there, in text, in binary, in an array and in JSON.
-	for _, there := range [][]byte{[]byte(ada), hashRefresh(second.RefreshToken), []byte("credits:debit"), []byte(hashScheme)} {
+	for _, there := range [][]byte{[]byte(ada), hashToken(second.RefreshToken), []byte("credits:debit"), []byte(hashScheme)} {
 		require.NotEmpty(t, cells.holding(there), "%q", there)
 	}
 	for name, secret := range secrets {

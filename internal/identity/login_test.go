@@ -59,12 +59,12 @@ func TestIdentity_LogIn(t *testing.T) {
 	})
 	t.Run("OtherPepper", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t, func(o *Options) { o.Pepper = somePepper })
+		b := setup(t, func(o *Options) { o.Passwords.Pepper = somePepper })
 		b.register(t, ada)
-		other := b.replica(t, func(o *Options) { o.Pepper = otherPepper })
+		other := b.replica(t, func(o *Options) { o.Passwords.Pepper = otherPepper })
 		_, err := other.LogIn(t.Context(), ada, rightPassword, Device{})
 		require.Equal(t, ErrInvalidCredentials, err)
-		same := b.replica(t, func(o *Options) { o.Pepper = somePepper })
+		same := b.replica(t, func(o *Options) { o.Passwords.Pepper = somePepper })
 		_, err = same.LogIn(t.Context(), ada, rightPassword, Device{})
 		require.NoError(t, err)
 	})
@@ -72,7 +72,7 @@ func TestIdentity_LogIn(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		b.register(t, ada)
-		costlier := b.replica(t, func(o *Options) { o.BcryptCost = 5 })
+		costlier := b.replica(t, func(o *Options) { o.Passwords.Cost = 5 })
 		_, err := costlier.LogIn(t.Context(), ada, rightPassword, Device{})
 		require.NoError(t, err)
 	})
@@ -166,7 +166,7 @@ func TestIdentity_CleanAgent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, test.want, cleanAgent(test.in))
+			require.Equal(t, test.want, CleanAgent(test.in))
 		})
 	}
 }

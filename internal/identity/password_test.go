@@ -1,169 +1,129 @@
 package identity
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/crypto/bcrypt"
 
 	"github.com/authservice/authservice/internal/apperr"
 )
 
-var (
-	somePepper  = []byte("k3Zq8vRt1Yw6Xn0Bs5Cd9Ef2Gh7Jm4Lp")
-	otherPepper = []byte("k3Zq8vRt1Yw6Xn0Bs5Cd9Ef2Gh7Jm4Lq")
-)
-
-// A password is checked in full: nothing ends it, nothing is trimmed or folded.
-func TestIdentity_Password_EveryByteCounts(t *testing.T) {
+func TestPassword_Rules(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", 72)
-	for name, pair := range map[string][2]string{
-		"After72Bytes":     {long + "a", long + "b"},
-		"LongerThan72":     {long, long + "x"},
-		"Last":             {strings.Repeat("😀", 255) + "a", strings.Repeat("😀", 255) + "b"},
-		"AfterNUL":         {"password\x00one", "password\x00two"},
-		"EndsInNUL":        {"password", "password\x00"},
-		"BeginsWithNUL":    {"\x00password", "\x00passwore"},
-		"Case":             {"password", "Password"},
-		"SpaceAround":      {"password", " password "},
-		"Newline":          {"password", "password\n"},
-		"NotNormalised":    {"passw\u00f6rd", "passwo\u0308rd"},
-		"FullWidth":        {"password", "ｐａｓｓｗｏｒｄ"},
-		"InvalidUTF8":      {"password\xff", "password\xfe"},
-		"ItsOwnHashIsNone": {"password", string(newHasher(bcrypt.MinCost, nil).prehash("password"))},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := newHasher(bcrypt.MinCost, nil)
-			for i, right := range pair {
-				stored, err := h.hash(t.Context(), right)
-				require.NoError(t, err)
+	const (
+		email = "grace.hopper+mail@example.com"
+		name  = "Grace Brewster Hopper"
 
-				match, err := h.verify(t.Context(), &stored, right)
-				require.NoError(t, err)
-				require.True(t, match)
-
-				match, err = h.verify(t.Context(), &stored, pair[1-i])
-				require.NoError(t, err)
-				require.False(t, match)
-			}
-		})
-	}
-}
-
-func TestIdentity_Password_Length(t *testing.T) {
-	t.Parallel()
-	const short, long = "must have at least 8 characters", "must have at most 256 characters"
-	for name, test := range map[string]struct {
+		short  = "must have at least 8 characters"
+		long   = "must have at most 256 characters"
+		common = "is among the most common passwords"
+		own    = "must not be the account's e-mail address or name"
+	)
+	for title, test := range map[string]struct {
 		password string
 		message  string // empty for a good one
 	}{
+		"Phrase":            {rightPassword, ""},
 		"Empty":             {"", short},
 		"Seven":             {strings.Repeat("a", 7), short},
-		"Eight":             {strings.Repeat("a", 8), ""},
+		"Eight":             {"ghvq bjw", ""},
 		"EightSpaces":       {strings.Repeat(" ", 8), ""},
 		"EightNULs":         {strings.Repeat("\x00", 8), ""},
+		"SpacesCount":       {"  short ", ""},
 		"SevenOfTwoBytes":   {strings.Repeat("é", 7), short},
 		"EightOfTwoBytes":   {strings.Repeat("é", 8), ""},
 		"SevenOfFourBytes":  {strings.Repeat("😀", 7), short},
+		"InvalidUTF8":       {"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", ""},
 		"Most":              {strings.Repeat("a", 256), ""},
 		"MostOfFourBytes":   {strings.Repeat("😀", 256), ""},
 		"TooMany":           {strings.Repeat("a", 257), long},
 		"TooManyOfTwoBytes": {strings.Repeat("é", 257), long},
+
+		"Common":            {"password", common},
+		"CommonInAnyCase":   {"PassWord1", common},
+		"CommonDigits":      {"12345678", common},
+		"CommonRepeated":    {"00000000", common},
+		"CommonKeys":        {"qwertyuiop", common},
+		"CommonWithSymbol":  {"P@ssw0rd", common},
+		"CommonOfLate":      {"Admin@123", common},
+		"CommonNotASCII":    {"CONTRASEÑA", common},
+		"First":             {"!qaz2wsx", common},
+		"CommonAndMore":     {"password of mine", ""},
+		"CommonWithSpace":   {" password", ""},
+		"TwoLinesOfTheList": {"password\npassword1", ""},
+
+		"Email":               {email, own},
+		"EmailInAnyCase":      {"Grace.Hopper+Mail@Example.COM", own},
+		"EmailOtherwise":      {"grace hopper mail example com", own},
+		"LocalPart":           {"grace.hopper+mail", own},
+		"Mailbox":             {"grace.hopper", own},
+		"MailboxOtherwise":    {"GraceHopper", own},
+		"Name":                {name, own},
+		"NameInAnyCase":       {"GRACE BREWSTER HOPPER", own},
+		"NameOtherwise":       {"grace-brewster-hopper!", own},
+		"NameAndMore":         {"grace brewster hopper, admiral", ""},
+		"Domain":              {"example.com", ""},
+		"PunctuationIsNoName": {"- - - - -", ""},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(title, func(t *testing.T) {
 			t.Parallel()
-			err := checkPassword(test.password)
+			err := checkPassword("/new_password", test.password, email, name)
 			if test.message == "" {
 				require.NoError(t, err)
 				return
 			}
-			require.Equal(t, []apperr.Field{{Pointer: "/password", Message: test.message}}, apperr.From(err).Fields)
+			refusal := apperr.From(err)
+			require.Equal(t, apperr.Invalid, refusal.Kind)
+			require.Equal(t, []apperr.Field{{Pointer: "/new_password", Message: test.message}}, refusal.Fields)
 		})
 	}
 }
 
-func TestIdentity_Password_Stored(t *testing.T) {
+// Names that are too short for a password do not stand for longer ones.
+func TestPassword_ShortName(t *testing.T) {
 	t.Parallel()
-
-	t.Run("NamesItsScheme", func(t *testing.T) {
-		t.Parallel()
-		plain, err := newHasher(bcrypt.MinCost, nil).hash(t.Context(), rightPassword)
-		require.NoError(t, err)
-		require.Regexp(t, `^\$hmac-sha256-bcrypt\$0\$\$2a\$04\$[./A-Za-z0-9]{53}$`, plain)
-
-		peppered, err := newHasher(5, somePepper).hash(t.Context(), rightPassword)
-		require.NoError(t, err)
-		require.Regexp(t, `^\$hmac-sha256-bcrypt\$[0-9a-f]{8}\$\$2a\$05\$[./A-Za-z0-9]{53}$`, peppered)
-	})
-	t.Run("IsSalted", func(t *testing.T) {
-		t.Parallel()
-		h := newHasher(bcrypt.MinCost, nil)
-		one, err := h.hash(t.Context(), rightPassword)
-		require.NoError(t, err)
-		two, err := h.hash(t.Context(), rightPassword)
-		require.NoError(t, err)
-		require.NotEqual(t, one, two)
-	})
-	t.Run("DamagedMatchesNothing", func(t *testing.T) {
-		t.Parallel()
-		h := newHasher(bcrypt.MinCost, nil)
-		stored, err := h.hash(t.Context(), rightPassword)
-		require.NoError(t, err)
-		for _, damaged := range []string{"", hashScheme, hashScheme + "0$", stored[:len(stored)-1], stored[1:], "$other" + stored} {
-			match, err := h.verify(t.Context(), &damaged, rightPassword)
-			require.NoError(t, err)
-			require.False(t, match, damaged)
-		}
-	})
-}
-
-func TestIdentity_Password_Pepper(t *testing.T) {
-	t.Parallel()
-	for name, test := range map[string]struct {
-		stored, now []byte
-		match       bool
+	for title, test := range map[string]struct {
+		password, email, name string
+		own                   bool
 	}{
-		"None":    {nil, nil, true},
-		"Same":    {somePepper, somePepper, true},
-		"Added":   {nil, somePepper, false},
-		"Removed": {somePepper, nil, false},
-		"Changed": {somePepper, otherPepper, false},
+		"None":              {"ghvq bjw", "", "", false},
+		"Spaced":            {"a...d...a", "ada@example.com", "Ada", false},
+		"NoLetters":         {"--------", "ada@example.com", "-", false},
+		"Digits":            {"adalovelace1852", "ada@example.com", "Ada Lovelace 1815", false},
+		"LegalAsItIs":       {"ada l. b.", "ada@example.com", "Ada L. B.", true},
+		"LegalAsItIsSpaced": {"ada-l-b--", "ada@example.com", "Ada L. B.", false},
+		"NotAnAddress":      {"ghvq bjw", "ghvq", "Ada", false},
+		"AtInLocalPart":     {`"a@b.example"`, `"a@b.example"@example.com`, "", true},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(title, func(t *testing.T) {
 			t.Parallel()
-			stored, err := newHasher(bcrypt.MinCost, test.stored).hash(t.Context(), rightPassword)
+			err := checkPassword("/password", test.password, test.email, test.name)
+			if test.own {
+				require.ErrorContains(t, err, "validation_failed")
+				return
+			}
 			require.NoError(t, err)
-			match, err := newHasher(bcrypt.MinCost, test.now).verify(t.Context(), &stored, rightPassword)
-			require.NoError(t, err)
-			require.Equal(t, test.match, match)
 		})
 	}
-	t.Run("EntersTheHash", func(t *testing.T) {
-		t.Parallel()
-		// Not only the id of the pepper, which whoever reads the database could rewrite.
-		some, other := newHasher(bcrypt.MinCost, somePepper), newHasher(bcrypt.MinCost, otherPepper)
-		require.NotEqual(t, some.pepperID, other.pepperID)
-		require.NotContains(t, string(somePepper), some.pepperID)
-		require.NotEqual(t, some.prehash(rightPassword), other.prehash(rightPassword))
-		require.NotEqual(t, some.prehash(rightPassword), newHasher(bcrypt.MinCost, nil).prehash(rightPassword))
-	})
 }
 
-// Who has no account costs as much time as who has one: bcrypt compares in full,
-// at the usual cost.
-func TestIdentity_Password_NobodysHash(t *testing.T) {
+// The list is what the search takes it for, and holds nothing in vain.
+func TestPassword_CommonList(t *testing.T) {
 	t.Parallel()
-	for _, cost := range []int{4, 7, 12} {
-		hashed, known := newHasher(cost, nil).bcryptOf(nil)
-		require.False(t, known)
-		got, err := bcrypt.Cost([]byte(hashed))
-		require.NoError(t, err)
-		require.Equal(t, cost, got)
+	list := commonPasswords()
+	require.Greater(t, len(list), 20_000)
+	require.True(t, slices.IsSorted(list))
+	require.Len(t, slices.Compact(slices.Clone(list)), len(list))
+	for _, password := range list {
+		n := utf8.RuneCountInString(password)
+		require.True(t, n >= minPassword && n <= maxPassword, password)
+		require.Equal(t, strings.TrimSpace(strings.ToLower(password)), password)
 	}
-	hashed, _ := newHasher(bcrypt.MinCost, nil).bcryptOf(nil)
-	require.ErrorIs(t, bcrypt.CompareHashAndPassword([]byte(hashed), []byte("x")), bcrypt.ErrMismatchedHashAndPassword,
-		"it must be compared, not be refused as malformed")
+	for _, password := range []string{list[0], list[len(list)/2], list[len(list)-1]} {
+		require.True(t, isCommon(password), password)
+		require.True(t, isCommon(strings.ToUpper(password)), password)
+	}
 }

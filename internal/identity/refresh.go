@@ -11,7 +11,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/dbgen"
+	"github.com/authservice/authservice/internal/mailer"
 	"github.com/authservice/authservice/internal/pgdb"
 	"github.com/authservice/authservice/internal/tokens"
 )
@@ -32,7 +34,9 @@ func (s *Service) successor(token string) string {
 	return refreshPrefix + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func hashRefresh(token string) []byte {
+// hashToken is what is stored of a token. It has 256 random bits, so that a
+// plain SHA-256 protects it.
+func hashToken(token string) []byte {
 	sum := sha256.Sum256([]byte(token))
 	return sum[:]
 }
@@ -44,7 +48,7 @@ func (s *Service) storeRefresh(ctx context.Context, tx pgx.Tx, token string, ses
 	if expires.After(sessionEnd) {
 		expires = sessionEnd
 	}
-	err := s.q.RefreshTokenInsert(ctx, tx, dbgen.RefreshTokenInsertParams{TokenHash: hashRefresh(token), SessionID: sessionID, Now: now, ExpiresAt: expires})
+	err := s.q.RefreshTokenInsert(ctx, tx, dbgen.RefreshTokenInsertParams{TokenHash: hashToken(token), SessionID: sessionID, Now: now, ExpiresAt: expires})
 	if err != nil {
 		return time.Time{}, fmt.Errorf("storing the refresh token: %w", err)
 	}
@@ -53,12 +57,15 @@ func (s *Service) storeRefresh(ctx context.Context, tx pgx.Tx, token string, ses
 
 // Refresh exchanges a refresh token (RFC 9700, section 4.14.2). Errors:
 // ErrInvalidRefresh; ErrRefreshReused when it was exchanged longer ago than the
-// grace window, which ends the session.
-func (s *Service) Refresh(ctx context.Context, token string) (Session, error) {
+// grace window, which ends the session; too many attempts.
+func (s *Service) Refresh(ctx context.Context, token string, d Device) (Session, error) {
+	if err := s.limitAddress(ctx, "refresh", d.IP, s.o.Limits.RefreshPerAddress); err != nil {
+		return Session{}, err
+	}
 	var session Session
 	var refusal error
 	err := pgdb.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		session, refusal, err = s.refreshInTx(ctx, tx, token)
+		session, refusal, err = s.refreshInTx(ctx, tx, token, d)
 		return err
 	})
 	if err == nil {
@@ -69,8 +76,8 @@ func (s *Service) Refresh(ctx context.Context, token string) (Session, error) {
 
 // refreshInTx returns what must be committed although it is refused apart from
 // what must be rolled back.
-func (s *Service) refreshInTx(ctx context.Context, tx pgx.Tx, token string) (_ Session, refusal, err error) {
-	hash := hashRefresh(token)
+func (s *Service) refreshInTx(ctx context.Context, tx pgx.Tx, token string, d Device) (_ Session, refusal, err error) {
+	hash := hashToken(token)
 	if _, err := s.q.RefreshTokenLock(ctx, tx, hash); pgdb.NoRows(err) {
 		return Session{}, ErrInvalidRefresh, nil
 	} else if err != nil {
@@ -82,26 +89,25 @@ func (s *Service) refreshInTx(ctx context.Context, tx pgx.Tx, token string) (_ S
 	}
 
 	now := s.clock()
+	user := userFrom(row.User, now)
 	next := s.successor(token)
 	var expires time.Time
 	switch {
-	case row.SessionEndedAt != nil, !row.SessionExpiresAt.After(now), row.User.Status != statusActive:
-		return Session{}, ErrInvalidRefresh, nil
-	case row.RotatedAt == nil && !row.ExpiresAt.After(now):
-		return Session{}, ErrInvalidRefresh, nil
+	case row.SessionEndedAt != nil, !row.SessionExpiresAt.After(now), row.User.DeletedAt != nil, user.Status != StatusActive,
+		row.RotatedAt == nil && !row.ExpiresAt.After(now):
+		target := audit.Target{Type: audit.TargetSession, ID: row.SessionID}
+		return Session{}, ErrInvalidRefresh, s.Audit.WriteAs(ctx, tx, audit.Anonymous, audit.SessionUseAfterExpire, target, nil)
 	case row.RotatedAt == nil:
 		expires, err = s.rotate(ctx, tx, row, hash, next, now)
 	case now.Sub(*row.RotatedAt) <= s.o.RefreshGrace:
-		expires, err = s.q.RefreshTokenExpiry(ctx, tx, hashRefresh(next))
+		expires, err = s.q.RefreshTokenExpiry(ctx, tx, hashToken(next))
 	default:
-		reason := "refresh_token_reused"
-		err = s.q.SessionEnd(ctx, tx, dbgen.SessionEndParams{ID: row.SessionID, Now: &now, Reason: &reason})
-		return Session{}, ErrRefreshReused, err
+		return Session{}, ErrRefreshReused, s.endReused(ctx, tx, row, now, d)
 	}
 	if err != nil {
 		return Session{}, nil, fmt.Errorf("exchanging the refresh token: %w", err)
 	}
-	session, err := s.session(userFrom(row.User), row.SessionID, next, expires.Sub(now))
+	session, err := s.session(user, row.SessionID, next, expires.Sub(now))
 	return session, nil, err
 }
 
@@ -112,5 +118,26 @@ func (s *Service) rotate(ctx context.Context, tx pgx.Tx, row dbgen.RefreshTokenG
 	if err := s.q.SessionUsed(ctx, tx, dbgen.SessionUsedParams{ID: row.SessionID, Now: now}); err != nil {
 		return time.Time{}, err
 	}
+	target := audit.Target{Type: audit.TargetSession, ID: row.SessionID}
+	if err := s.Audit.WriteAs(ctx, tx, audit.User(row.User.ID), audit.SessionRenewed, target, nil); err != nil {
+		return time.Time{}, err
+	}
 	return s.storeRefresh(ctx, tx, next, row.SessionID, row.SessionExpiresAt)
+}
+
+// endReused ends a session of which a token was used twice: one of the two who
+// used it is not its owner, and nobody can tell which.
+func (s *Service) endReused(ctx context.Context, tx pgx.Tx, row dbgen.RefreshTokenGetRow, now time.Time, d Device) error {
+	reason := endedByReuse
+	if _, err := s.q.SessionEnd(ctx, tx, dbgen.SessionEndParams{ID: row.SessionID, UserID: row.User.ID, Now: &now, Reason: &reason}); err != nil {
+		return fmt.Errorf("ending the session: %w", err)
+	}
+	target := audit.Target{Type: audit.TargetSession, ID: row.SessionID}
+	if err := s.Audit.WriteAs(ctx, tx, audit.Anonymous, audit.RefreshTokenReuse, target, nil); err != nil {
+		return err
+	}
+	if err := s.auditEnded(ctx, tx, audit.System, reason, row.SessionID); err != nil {
+		return err
+	}
+	return s.mail(ctx, tx, Mail{Template: mailer.RefreshReused, UserID: row.User.ID, Device: d})
 }

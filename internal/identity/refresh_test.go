@@ -17,14 +17,14 @@ const day = 24 * time.Hour
 // refresh exchanges a token that must be good.
 func (b *bundle) refresh(t *testing.T, token string) Session {
 	t.Helper()
-	session, err := b.Refresh(t.Context(), token)
+	session, err := b.Refresh(t.Context(), token, Device{})
 	require.NoError(t, err)
 	return session
 }
 
 func (b *bundle) requireRefused(t *testing.T, token string, want error) {
 	t.Helper()
-	session, err := b.Refresh(t.Context(), token)
+	session, err := b.Refresh(t.Context(), token, Device{})
 	require.Equal(t, want, err)
 	require.Zero(t, session)
 }
@@ -71,7 +71,7 @@ func TestIdentity_Refresh(t *testing.T) {
 		b := setup(t)
 		first := b.register(t, ada)
 		sessions, errs := make([]Session, 20), make([]error, 20)
-		together(len(sessions), func(i int) { sessions[i], errs[i] = b.Refresh(t.Context(), first.RefreshToken) })
+		together(len(sessions), func(i int) { sessions[i], errs[i] = b.Refresh(t.Context(), first.RefreshToken, Device{}) })
 
 		for i, session := range sessions {
 			require.NoError(t, errs[i])
@@ -87,7 +87,7 @@ func TestIdentity_Refresh(t *testing.T) {
 		b := setup(t)
 		first := b.register(t, ada)
 		second := b.refresh(t, first.RefreshToken)
-		again, err := b.replica(t).Refresh(t.Context(), first.RefreshToken)
+		again, err := b.replica(t).Refresh(t.Context(), first.RefreshToken, Device{})
 		require.NoError(t, err)
 		require.Equal(t, second.RefreshToken, again.RefreshToken)
 	})
@@ -161,7 +161,7 @@ func TestIdentity_Refresh_Reuse(t *testing.T) {
 		second := b.refresh(t, first.RefreshToken)
 		b.clock.advance(time.Minute)
 		errs := make([]error, 20)
-		together(len(errs), func(i int) { _, errs[i] = b.Refresh(t.Context(), first.RefreshToken) })
+		together(len(errs), func(i int) { _, errs[i] = b.Refresh(t.Context(), first.RefreshToken, Device{}) })
 		reused := 0
 		for _, err := range errs {
 			if err != ErrInvalidRefresh { //nolint:errorlint // the very value
@@ -231,11 +231,11 @@ func TestIdentity_Refresh_Refused(t *testing.T) {
 			"trailing line":  good + "\n",
 			"other case":     strings.ToUpper(good),
 			"access token":   session.AccessToken,
-			"the hash":       string(hashRefresh(good)),
+			"the hash":       string(hashToken(good)),
 			"huge":           strings.Repeat("a", 1_000_000),
 			"NUL":            "art_\x00",
 		} {
-			_, err := b.Refresh(t.Context(), token)
+			_, err := b.Refresh(t.Context(), token, Device{})
 			require.Equal(t, ErrInvalidRefresh, err, name)
 		}
 		b.refresh(t, good)
@@ -245,7 +245,7 @@ func TestIdentity_Refresh_Refused(t *testing.T) {
 		b := setup(t)
 		first := b.register(t, ada)
 		second := b.refresh(t, first.RefreshToken)
-		require.NoError(t, b.LogOut(t.Context(), b.caller(t, second).SessionID))
+		require.NoError(t, b.LogOut(t.Context(), b.caller(t, second)))
 		b.requireEnded(t, first, second)
 		b.clock.advance(time.Minute)
 		b.requireEnded(t, first, second)
@@ -261,7 +261,7 @@ func TestIdentity_Refresh_Refused(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		session := b.register(t, ada)
-		b.exec(t, "DELETE FROM users")
+		require.NoError(t, b.DeleteUser(t.Context(), Caller{}, session.User.ID))
 		b.requireEnded(t, session)
 	})
 }

@@ -2,16 +2,19 @@ package identity
 
 import (
 	"bytes"
-	"context"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/authservice/authservice/internal/audit"
+	"github.com/authservice/authservice/internal/creditledger"
+	"github.com/authservice/authservice/internal/jobs"
+	"github.com/authservice/authservice/internal/mailer"
 	"github.com/authservice/authservice/internal/pgtest"
+	"github.com/authservice/authservice/internal/ratelimit"
 	"github.com/authservice/authservice/internal/tokens"
 )
 
@@ -55,40 +58,55 @@ type bundle struct {
 	clock *clock
 }
 
-func setup(t *testing.T, change ...func(*Options)) *bundle {
+func setup(t testing.TB, change ...func(*Options)) *bundle {
 	t.Helper()
 	b := &bundle{db: pgtest.New(t), clock: &clock{at: start}}
 	b.Service = b.replica(t, change...)
 	return b
 }
 
-// replica is another service on the same database.
-func (b *bundle) replica(t *testing.T, change ...func(*Options)) *Service {
+// replica is another service on the same database. Its limits are off unless
+// change sets them; its jobs wait, until a test does them.
+func (b *bundle) replica(t testing.TB, change ...func(*Options)) *Service {
 	t.Helper()
+	o := Options{
+		Passwords: PasswordOptions{Cost: 4}, RefreshKey: bytes.Repeat([]byte{2}, 32), LinkKey: bytes.Repeat([]byte{3}, 32),
+		RefreshTokenTTL: 30 * 24 * time.Hour, RefreshGrace: 30 * time.Second, SessionTTL: 90 * 24 * time.Hour, MaxSessions: 20,
+		LinkBase: "https://auth.example.com", ResetTTL: 30 * time.Minute, VerifyTTL: 24 * time.Hour, InvitationTTL: 7 * 24 * time.Hour,
+		Now: b.clock.now,
+	}
+	for _, f := range change {
+		f(&o)
+	}
 	sealer, err := tokens.NewSealer(bytes.Repeat([]byte{1}, 32))
 	require.NoError(t, err)
 	issuer, err := tokens.Open(t.Context(), b.db.Pool, sealer, tokens.Options{
 		Algorithm: "EdDSA", Issuer: "https://auth.example.com", Audience: "test", TTL: 15 * time.Minute, Now: b.clock.now,
 	})
 	require.NoError(t, err)
-	o := Options{
-		BcryptCost: 4, RefreshKey: bytes.Repeat([]byte{2}, 32),
-		RefreshTokenTTL: 30 * 24 * time.Hour, RefreshGrace: 30 * time.Second, SessionTTL: 90 * 24 * time.Hour,
-		Now:         b.clock.now,
-		UserCreated: func(context.Context, pgx.Tx, uuid.UUID) error { return nil },
-	}
-	for _, f := range change {
-		f(&o)
-	}
-	return New(b.db.Pool, issuer, o)
+	queue, err := jobs.New(b.db.Pool, jobs.Options{})
+	require.NoError(t, err)
+	mails, err := mailer.New(mailer.Options{
+		Host: "127.0.0.1", TLS: "none", From: "Test <no-reply@example.com>", Design: mailer.Design{ProductName: "Test"},
+	})
+	require.NoError(t, err)
+	ledger := creditledger.New(b.db.Pool, b.clock.now)
+	return New(b.db.Pool, Rooms{
+		Tokens: issuer, Audit: audit.New(b.db.Pool, b.clock.now), Jobs: queue, Sealer: sealer, Mailer: mails,
+		Limiter: ratelimit.New(b.db.Pool, ratelimit.Options{
+			Key: bytes.Repeat([]byte{4}, 32), Enabled: o.Limits != (Limits{}), Now: b.clock.now,
+		}),
+		UserCreated: ledger.OpenAccount, UserDeleted: ledger.CloseAccount,
+	}, o)
 }
 
 // register makes an account with rightPassword.
-func (b *bundle) register(t *testing.T, email string) Session {
+func (b *bundle) register(t testing.TB, email string) Session {
 	t.Helper()
 	session, err := b.Register(t.Context(), NewUser{Email: email, Password: rightPassword}, Device{})
 	require.NoError(t, err)
-	return session
+	require.NotNil(t, session)
+	return *session
 }
 
 // admin makes an administrator and logs in.
@@ -110,7 +128,7 @@ func (b *bundle) caller(t *testing.T, s Session) Caller {
 }
 
 // exec does what no use case does yet.
-func (b *bundle) exec(t *testing.T, sql string, args ...any) {
+func (b *bundle) exec(t testing.TB, sql string, args ...any) {
 	t.Helper()
 	tag, err := b.db.Pool.Exec(t.Context(), sql, args...)
 	require.NoError(t, err)
@@ -123,7 +141,7 @@ func (b *bundle) count(t *testing.T, table string) int {
 }
 
 // one is the only value of the only row.
-func one[T any](t *testing.T, b *bundle, sql string, args ...any) T {
+func one[T any](t testing.TB, b *bundle, sql string, args ...any) T {
 	t.Helper()
 	rows, err := b.db.Pool.Query(t.Context(), sql, args...)
 	require.NoError(t, err)

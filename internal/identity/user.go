@@ -14,8 +14,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/dbgen"
 	"github.com/authservice/authservice/internal/pgdb"
+	"github.com/authservice/authservice/internal/tokens"
 )
 
 // Roles of users.
@@ -24,11 +26,14 @@ const (
 	RoleAdmin = "admin"
 )
 
+// Statuses of users.
+const (
+	StatusActive    = "active" // the only one in which a user may log in
+	StatusSuspended = "suspended"
+)
+
 // maxName is the length of a name, in characters.
 const maxName = 200
-
-// statusActive is the only status in which a user may log in.
-const statusActive = "active"
 
 // User is one account.
 type User struct {
@@ -38,29 +43,58 @@ type User struct {
 	Name          string
 	Role          string
 	Status        string
+	Suspension    *Suspension // nil unless suspended
 	Metadata      json.RawMessage
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	LastLoginAt   *time.Time
 }
 
-func userFrom(row dbgen.User) User {
-	return User{
-		ID: row.ID, Email: row.Email, EmailVerified: row.EmailVerified, Name: row.Name, Role: row.Role, Status: row.Status,
+// Suspension is why and how long a user may not log in.
+type Suspension struct {
+	Reason *string
+	Since  time.Time
+	Until  *time.Time // nil for good
+}
+
+// userFrom reads a row of somebody who is not deleted, at a moment.
+func userFrom(row dbgen.User, now time.Time) User {
+	u := User{
+		ID: row.ID, EmailVerified: row.EmailVerified, Name: row.Name, Role: row.Role, Status: statusOf(row, now),
 		Metadata: row.Metadata, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, LastLoginAt: row.LastLoginAt,
 	}
+	if row.Email != nil {
+		u.Email = *row.Email
+	}
+	if u.Status == StatusSuspended {
+		u.Suspension = &Suspension{Reason: row.SuspensionReason, Since: row.UpdatedAt, Until: row.SuspendedUntil}
+		if row.SuspendedAt != nil {
+			u.Suspension.Since = *row.SuspendedAt
+		}
+	}
+	return u
+}
+
+// statusOf is a user's status at a moment: a suspension that has run out is
+// none, whether or not the clean-up has been there.
+func statusOf(row dbgen.User, now time.Time) string {
+	if row.SuspendedUntil != nil && !row.SuspendedUntil.After(now) {
+		return StatusActive
+	}
+	return row.Status
 }
 
 // NewUser is a user to be made.
 type NewUser struct {
-	Email    string
-	Password string
-	Name     string
-	Role     string
+	Email         string
+	EmailVerified bool
+	Password      string
+	Name          string
+	Role          string
 }
 
 // CreateUser makes a user who is not logged in, as operators do. Errors:
-// ErrEmailTaken, an invalid e-mail address or password.
+// ErrEmailTaken, an invalid e-mail address, name or password.
 func (s *Service) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	hash, err := s.prepare(ctx, &n)
 	if err != nil {
@@ -68,8 +102,10 @@ func (s *Service) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	}
 	var user User
 	err = pgdb.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		user, err = s.insertUser(ctx, tx, n, hash)
-		return err
+		if user, err = s.insertUser(ctx, tx, n, &hash); err != nil {
+			return err
+		}
+		return s.Audit.Write(ctx, tx, audit.UserCreated, audit.OnUser(user.ID), audit.Details{"role": n.Role})
 	})
 	return user, err
 }
@@ -80,11 +116,11 @@ func (s *Service) FindUser(ctx context.Context, email string) (_ User, found boo
 	if err != nil {
 		return User{}, false, err
 	}
-	row, err := s.q.UserGetByEmail(ctx, s.pool, address)
+	row, err := s.q.UserGetByEmail(ctx, s.pool, &address)
 	if pgdb.NoRows(err) {
 		return User{}, false, nil
 	}
-	return userFrom(row), err == nil, pgdb.Classify(err)
+	return userFrom(row, s.clock()), err == nil, pgdb.Classify(err)
 }
 
 // prepare checks and normalises what a new user brings, and hashes the password,
@@ -93,7 +129,7 @@ func (s *Service) prepare(ctx context.Context, n *NewUser) (hash string, err err
 	if n.Email, err = NormalizeEmail(n.Email); err != nil {
 		return "", err
 	}
-	if err := errors.Join(checkName(n.Name), checkPassword(n.Password)); err != nil {
+	if err := errors.Join(checkName(n.Name), checkPassword("/password", n.Password, n.Email, n.Name)); err != nil {
 		return "", err
 	}
 	return s.hasher.hash(ctx, n.Password)
@@ -106,9 +142,11 @@ func checkName(name string) error {
 	return nil
 }
 
-func (s *Service) insertUser(ctx context.Context, tx pgx.Tx, n NewUser, hash string) (User, error) {
+// insertUser makes a user; one without a password cannot log in yet.
+func (s *Service) insertUser(ctx context.Context, tx pgx.Tx, n NewUser, hash *string) (User, error) {
+	now := s.clock()
 	row, err := s.q.UserInsert(ctx, tx, dbgen.UserInsertParams{
-		ID: uuid.Must(uuid.NewV7()), Email: n.Email, Name: n.Name, Role: n.Role, PasswordHash: &hash, Now: s.clock(),
+		ID: uuid.Must(uuid.NewV7()), Email: &n.Email, EmailVerified: n.EmailVerified, Name: n.Name, Role: n.Role, PasswordHash: hash, Now: now,
 	})
 	if pgdb.Broke(err, pgdb.ConstraintUserEmail) {
 		return User{}, ErrEmailTaken
@@ -116,5 +154,14 @@ func (s *Service) insertUser(ctx context.Context, tx pgx.Tx, n NewUser, hash str
 	if err != nil {
 		return User{}, fmt.Errorf("inserting the user: %w", err)
 	}
-	return userFrom(row), s.o.UserCreated(ctx, tx, row.ID)
+	return userFrom(row, now), s.UserCreated(ctx, tx, row.ID)
+}
+
+// goneOr is for a logged-in person whose row is not there any more: they were
+// deleted since their token was checked.
+func goneOr(err error) error {
+	if pgdb.NoRows(err) {
+		return tokens.ErrInvalid
+	}
+	return pgdb.Classify(err)
 }

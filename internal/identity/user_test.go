@@ -64,7 +64,7 @@ func TestIdentity_FindUser(t *testing.T) {
 	require.Equal(t, ErrInvalidEmail, err)
 }
 
-func TestIdentity_UpdateUser(t *testing.T) {
+func TestIdentity_UpdateMe(t *testing.T) {
 	t.Parallel()
 	name, metadata := "Ada Lovelace", json.RawMessage(`{"plan":"pro"}`)
 
@@ -86,18 +86,18 @@ func TestIdentity_UpdateUser(t *testing.T) {
 			bob := b.register(t, "bob@example.com").User
 			b.clock.advance(time.Hour)
 
-			got, err := b.UpdateUser(t.Context(), session.User.ID, test.change)
+			got, err := b.UpdateMe(t.Context(), session.User.ID, test.change)
 			require.NoError(t, err)
 			want := session.User
 			want.UpdatedAt = startStored.Add(time.Hour)
 			test.want(&want)
 			require.Empty(t, cmp.Diff(want, got))
 
-			read, err := b.User(t.Context(), want.ID)
+			read, err := b.Me(t.Context(), want.ID)
 			require.NoError(t, err)
 			require.Empty(t, cmp.Diff(want, read))
 
-			other, err := b.User(t.Context(), bob.ID)
+			other, err := b.Me(t.Context(), bob.ID)
 			require.NoError(t, err)
 			require.Empty(t, cmp.Diff(bob, other), "another user was changed")
 		})
@@ -106,10 +106,10 @@ func TestIdentity_UpdateUser(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		id := b.register(t, ada).User.ID
-		b.exec(t, "DELETE FROM users WHERE id = $1", id)
-		_, err := b.User(t.Context(), id)
+		require.NoError(t, b.DeleteUser(t.Context(), Caller{}, id))
+		_, err := b.Me(t.Context(), id)
 		require.Equal(t, tokens.ErrInvalid, err)
-		_, err = b.UpdateUser(t.Context(), id, UserChange{Name: &name})
+		_, err = b.UpdateMe(t.Context(), id, UserChange{Name: &name})
 		require.Equal(t, tokens.ErrInvalid, err)
 	})
 }

@@ -1,7 +1,10 @@
 // Package tokens makes and checks access tokens, which are JWTs as RFC 9068
-// profiles them, and keeps the keys that sign them: in the database, encrypted,
-// so that replicas share them and a restart changes nothing.
+// profiles them, and keeps and rotates the keys that sign them: in the
+// database, encrypted, so that replicas share them and a restart changes
+// nothing.
 //
-// It never fetches anything and never lets a token choose how it is verified.
-// What a token's session or user may do is for package identity to decide.
+// It takes only what it could have issued itself: golang-jwt signs and checks
+// signatures, but what a token says is read strictly, here. It never fetches
+// anything and never lets a token choose how it is verified. What a token's
+// session or user may do is for package identity to decide.
 package tokens

@@ -3,6 +3,7 @@ package tokens
 import (
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -60,6 +61,28 @@ func without(m func(*forger) members, name string) func(*forger) string {
 	return func(f *forger) string {
 		delete(m(f), name)
 		return f.token()
+	}
+}
+
+// inText changes the JSON of the header (0) or the payload (1) once.
+func inText(n int, from, to string) func(*forger) string {
+	return func(f *forger) string {
+		texts := []string{f.json(f.header), f.json(f.payload)}
+		require.Contains(f.t, texts[n], from)
+		texts[n] = strings.Replace(texts[n], from, to, 1)
+		return f.signed(texts[0], texts[1])
+	}
+}
+
+// number is a claim with a number written in a certain way.
+func number(name, format string, value int64) func(*forger) string {
+	return func(f *forger) string {
+		text := format
+		if strings.Contains(format, "%") {
+			text = fmt.Sprintf(format, value)
+		}
+		delete(f.payload, name)
+		return inText(1, `{`, fmt.Sprintf(`{%q:%s,`, name, text))(f)
 	}
 }
 

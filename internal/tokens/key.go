@@ -9,11 +9,10 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"math/big"
 
+	"github.com/go-json-experiment/json"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -36,6 +35,7 @@ type JWK struct {
 // key is one signing key, ready for use. Its algorithm is fixed with it.
 type key struct {
 	kid    string
+	header string // the first segment of its tokens
 	method jwt.SigningMethod
 	sign   any // what method.Sign takes
 	verify any // what method.Verify takes
@@ -90,7 +90,9 @@ func secretKey(secret []byte) *key {
 	// The kid of a secret must not tell it: a hash of a hash.
 	sum := sha256.Sum256(secret)
 	sum = sha256.Sum256(append([]byte("kid"), sum[:]...))
-	return &key{kid: b64(sum[:]), method: jwt.SigningMethodHS256, sign: secret, verify: secret}
+	k := &key{method: jwt.SigningMethodHS256, sign: secret, verify: secret}
+	k.named(b64(sum[:]))
+	return k
 }
 
 func publicKey(algorithm string, private crypto.Signer) (*key, error) {
@@ -111,8 +113,14 @@ func publicKey(algorithm string, private crypto.Signer) (*key, error) {
 		return nil, fmt.Errorf("a %T is not a public key of ours", public)
 	}
 	jwk.Kid = thumbprint(jwk)
-	k.kid, k.jwk = jwk.Kid, &jwk
+	k.jwk = &jwk
+	k.named(jwk.Kid)
 	return k, nil
+}
+
+func (k *key) named(kid string) {
+	header, _ := json.Marshal(joseHeader{Algorithm: k.method.Alg(), Type: headerType, KeyID: kid}) // strings only: cannot fail
+	k.kid, k.header = kid, b64(header)
 }
 
 // thumbprint is RFC 7638: SHA-256 over the required members, in lexical order.
@@ -143,5 +151,3 @@ func thumbprint(k JWK) string {
 	sum := sha256.Sum256(canonical)
 	return b64(sum[:])
 }
-
-func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

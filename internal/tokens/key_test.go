@@ -116,7 +116,7 @@ func TestKey_IsStoredEncrypted(t *testing.T) {
 			require.Equal(t, active.kid, kid)
 			require.Contains(t, row, hex.EncodeToString(enc), "the search sees the column")
 
-			opened, err := newSealer(t, encryptionKey).open(enc, kid)
+			opened, err := newSealer(t, encryptionKey).Open(enc, kid)
 			require.NoError(t, err)
 			for name, secret := range active.parts(t) {
 				require.Contains(t, string(opened), string(secret), "the search knows what it looks for: %s", name)

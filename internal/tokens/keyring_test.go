@@ -2,10 +2,10 @@ package tokens
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -82,7 +82,7 @@ func TestKeyring_Reload(t *testing.T) {
 
 	_, err := b.Verify(t.Context(), token)
 	require.ErrorIs(t, err, ErrInvalid)
-	b.clock.advance(reloadAfter)
+	b.clock.advance(retryAfter)
 	_, err = b.Verify(t.Context(), token)
 	require.ErrorIs(t, err, ErrInvalid)
 	b.clock.advance(1)
@@ -91,7 +91,8 @@ func TestKeyring_Reload(t *testing.T) {
 	require.Len(t, b.JWKS(), 2)
 }
 
-// Without the database, tokens are not called invalid that may be good.
+// Without the database, what is known serves on, and tokens are not called
+// invalid that may be good.
 func TestKeyring_DatabaseGone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "EdDSA")
@@ -100,12 +101,68 @@ func TestKeyring_DatabaseGone(t *testing.T) {
 
 	_, err := b.Verify(t.Context(), unknown)
 	require.ErrorIs(t, err, ErrInvalid, "just read the keys, so that no query is needed")
-	b.clock.advance(reloadAfter + time.Second)
-	_, err = b.Verify(t.Context(), unknown)
-	require.Error(t, err)
-	require.NotErrorIs(t, err, ErrInvalid)
+	b.clock.advance(retryAfter + 1)
+	for range 2 { // the second finds that the first has tried
+		_, err = b.Verify(t.Context(), unknown)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, ErrInvalid)
+	}
+	b.clock.advance(staleAfter)
 	_, err = b.Verify(t.Context(), known)
 	require.NoError(t, err)
+	_, err = b.Verify(t.Context(), issue(t, b.Service))
+	require.NoError(t, err)
+	require.Len(t, b.JWKS(), 1)
+
+	_, err = b.RotateIfDue(t.Context())
+	require.Error(t, err, "but somebody hears of it")
+}
+
+// Whatever a replica is asked for, it reads the keys again when they are stale,
+// and no sooner.
+func TestKeyring_Stale(t *testing.T) {
+	t.Parallel()
+	for name, use := range map[string]func(t *testing.T, s *Service, token string){
+		"Issue": func(t *testing.T, s *Service, _ string) { t.Helper(); issue(t, s) },
+		"JWKS":  func(_ *testing.T, s *Service, _ string) { s.JWKS() },
+		"Verify": func(t *testing.T, s *Service, token string) {
+			t.Helper()
+			_, err := s.Verify(t.Context(), token)
+			require.NoError(t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, "EdDSA")
+			b.replica(t, "ES256")
+			token := issue(t, b.Service)
+
+			b.clock.advance(staleAfter - 1)
+			use(t, b.Service, token)
+			require.Len(t, b.keys.ring.Load().byKid, 1)
+			b.clock.advance(1)
+			use(t, b.Service, token)
+			require.Len(t, b.keys.ring.Load().byKid, 2)
+		})
+	}
+}
+
+// A caller that hangs up does not spoil the reload for the others, and one that
+// issues does not wait for a reload under way.
+func TestKeyring_ReloadIsForAll(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "EdDSA")
+	b.replica(t, "ES256")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.clock.advance(staleAfter)
+
+	b.keys.reloading.Lock()
+	issue(t, b.Service)
+	b.keys.reloading.Unlock()
+	require.Len(t, b.keys.ring.Load().byKid, 1)
+
+	require.Len(t, b.keys.current(ctx).byKid, 2)
 }
 
 func TestKeyring_WrongEncryptionKey(t *testing.T) {

@@ -28,14 +28,16 @@ func NewSealer(encryptionKey []byte) (*Sealer, error) {
 	return &Sealer{aead: aead}, nil
 }
 
-func (s *Sealer) seal(plaintext []byte, name string) []byte {
+// Seal encrypts plaintext under a name.
+func (s *Sealer) Seal(plaintext []byte, name string) []byte {
 	return s.aead.Seal(nil, nil, plaintext, []byte(name))
 }
 
 // ErrWrongKey is what a wrong AUTH_ENCRYPTION_KEY looks like from here.
 var ErrWrongKey = errors.New("stored under another encryption key, or damaged")
 
-func (s *Sealer) open(ciphertext []byte, name string) ([]byte, error) {
+// Open decrypts what was sealed under the same name. Errors: ErrWrongKey.
+func (s *Sealer) Open(ciphertext []byte, name string) ([]byte, error) {
 	plaintext, err := s.aead.Open(nil, nil, ciphertext, []byte(name))
 	if err != nil {
 		return nil, ErrWrongKey

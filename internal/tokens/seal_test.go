@@ -14,22 +14,22 @@ func TestSealer(t *testing.T) {
 
 	t.Run("OpensWhatItSealed", func(t *testing.T) {
 		t.Parallel()
-		sealed := newSealer(t, encryptionKey).seal(plaintext, "kid")
+		sealed := newSealer(t, encryptionKey).Seal(plaintext, "kid")
 		require.NotContains(t, string(sealed), string(plaintext))
-		opened, err := newSealer(t, encryptionKey).open(sealed, "kid")
+		opened, err := newSealer(t, encryptionKey).Open(sealed, "kid")
 		require.NoError(t, err)
 		require.Equal(t, plaintext, opened)
 	})
 	t.Run("NeverTheSameTwice", func(t *testing.T) {
 		t.Parallel()
 		s := newSealer(t, encryptionKey)
-		first := s.seal(plaintext, "kid")
-		require.NotEqual(t, first, s.seal(plaintext, "kid"))
+		first := s.Seal(plaintext, "kid")
+		require.NotEqual(t, first, s.Seal(plaintext, "kid"))
 	})
 	t.Run("Refuses", func(t *testing.T) {
 		t.Parallel()
 		s := newSealer(t, encryptionKey)
-		sealed := s.seal(plaintext, "kid")
+		sealed := s.Seal(plaintext, "kid")
 		flipped := func(i int) []byte {
 			c := bytes.Clone(sealed)
 			c[i] ^= 1
@@ -52,7 +52,7 @@ func TestSealer(t *testing.T) {
 			"nothing":        {s, nil, "kid"},
 			"never was seal": {s, plaintext, "kid"},
 		} {
-			opened, err := test.by.open(test.sealed, test.name)
+			opened, err := test.by.Open(test.sealed, test.name)
 			require.Equal(t, ErrWrongKey, err, name)
 			require.Nil(t, opened, name)
 		}

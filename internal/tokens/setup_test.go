@@ -47,7 +47,7 @@ type bundle struct {
 	clock *clock
 }
 
-func setup(t *testing.T, algorithm string) *bundle {
+func setup(t testing.TB, algorithm string) *bundle {
 	t.Helper()
 	b := &bundle{db: pgtest.New(t), clock: &clock{at: start}}
 	b.Service = b.replica(t, algorithm)
@@ -55,7 +55,7 @@ func setup(t *testing.T, algorithm string) *bundle {
 }
 
 // replica is another service on the same database.
-func (b *bundle) replica(t *testing.T, algorithm string) *Service {
+func (b *bundle) replica(t testing.TB, algorithm string) *Service {
 	t.Helper()
 	s, err := b.open(t, algorithm, encryptionKey)
 	require.NoError(t, err)
@@ -64,14 +64,14 @@ func (b *bundle) replica(t *testing.T, algorithm string) *Service {
 
 var encryptionKey = bytes.Repeat([]byte{1}, 32)
 
-func (b *bundle) open(t *testing.T, algorithm string, encryptionKey []byte) (*Service, error) {
+func (b *bundle) open(t testing.TB, algorithm string, encryptionKey []byte) (*Service, error) {
 	t.Helper()
 	return Open(t.Context(), b.db.Pool, newSealer(t, encryptionKey), Options{
 		Algorithm: algorithm, Issuer: issuer, Audience: audience, TTL: ttl, Now: b.clock.now,
 	})
 }
 
-func newSealer(t *testing.T, encryptionKey []byte) *Sealer {
+func newSealer(t testing.TB, encryptionKey []byte) *Sealer {
 	t.Helper()
 	sealer, err := NewSealer(encryptionKey)
 	require.NoError(t, err)
@@ -86,7 +86,7 @@ var subject = Subject{
 }
 
 // issue makes a token about subject.
-func issue(t *testing.T, s *Service) string {
+func issue(t testing.TB, s *Service) string {
 	t.Helper()
 	token, err := s.Issue(subject)
 	require.NoError(t, err)

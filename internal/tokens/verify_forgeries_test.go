@@ -134,3 +134,26 @@ func TestTokens_Verify_OtherAlgorithmOfTheKey(t *testing.T) {
 		})
 	}
 }
+
+// Nor does a key take the algorithm of another that is known as well.
+func TestTokens_Verify_AlgorithmOfAnotherKey(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "EdDSA")
+	other := &bundle{Service: b.replica(t, "ES256"), db: b.db, clock: b.clock}
+	b.Service = b.replica(t, "EdDSA")
+	for _, pair := range [][2]*bundle{{b, other}, {other, b}} {
+		mine, its := newForger(t, pair[0]), newForger(t, pair[1])
+		for name, kid := range map[string]any{"its own": mine.header["kid"], "the other's": its.header["kid"]} {
+			mine.header["kid"] = kid
+			for _, algorithm := range []any{mine.header["alg"], its.header["alg"]} {
+				header := members{"typ": headerType, "kid": kid, "alg": algorithm}
+				_, err := b.Verify(t.Context(), mine.signed(mine.json(header), mine.json(mine.payload)))
+				if name == "its own" && algorithm == mine.header["alg"] {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorIs(t, err, ErrInvalid, "%s key, %s", name, algorithm)
+			}
+		}
+	}
+}

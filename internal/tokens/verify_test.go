@@ -21,6 +21,12 @@ func TestTokens_Verify_Accepts(t *testing.T) {
 		"SeveralAudiences":  set(inPayload, "aud", []string{"other", audience}),
 		"AudienceAsText":    set(inPayload, "aud", audience),
 		"ExpIsTheNextThing": set(inPayload, "exp", at+1),
+		"ExpIsTheLast":      set(inPayload, "exp", lastDate),
+		"IatOfAFastClock":   set(inPayload, "iat", at+5),
+		"NbfOfAFastClock":   set(inPayload, "nbf", at+5),
+		"OtherMemberInside": set(inPayload, "x", members{"sub": 1, "EXP": []int{2}}),
+		"EscapedName":       inText(1, `"sub"`, `"\u0073ub"`),
+		"WhiteSpace":        inText(1, `{`, "{\r\n\t "),
 	}
 	// Key references are ignored, and nothing is fetched: no such host exists.
 	for _, name := range []string{"jku", "x5u", "jwk", "x5c"} {

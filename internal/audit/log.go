@@ -1,0 +1,186 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/authservice/authservice/internal/dbgen"
+	"github.com/authservice/authservice/internal/pgdb"
+)
+
+// Log is all events.
+type Log struct {
+	pool *pgxpool.Pool
+	q    *dbgen.Queries
+	now  func() time.Time
+}
+
+// New returns the log of a migrated database. now is the clock, time.Now but in tests.
+func New(pool *pgxpool.Pool, now func() time.Time) *Log {
+	return &Log{pool: pool, q: dbgen.New(), now: now}
+}
+
+// Write adds an event in the caller's transaction, with the source that ctx carries.
+func (l *Log) Write(ctx context.Context, tx pgx.Tx, what Type, on Target, details Details) error {
+	return l.WriteAs(ctx, tx, SourceOf(ctx).Actor, what, on, details)
+}
+
+// WriteAs is Write in the name of somebody whom the request has only now
+// turned out to come from, as a login does.
+func (l *Log) WriteAs(ctx context.Context, tx pgx.Tx, actor Actor, what Type, on Target, details Details) error {
+	source := SourceOf(ctx)
+	now := l.now().UTC().Truncate(time.Microsecond)
+	insert := dbgen.AuditEventInsertParams{
+		ID: idAt(now, uuid.New()), Type: string(what), ActorType: string(actor.Type), Details: []byte("{}"),
+		UserAgent: source.UserAgent, Now: now,
+	}
+	if actor.ID != uuid.Nil {
+		insert.ActorID = &actor.ID
+	}
+	if on.Type != "" {
+		insert.TargetType = (*string)(&on.Type)
+	}
+	if on.ID != uuid.Nil {
+		insert.TargetID = &on.ID
+	}
+	if source.RequestID != "" {
+		insert.RequestID = &source.RequestID
+	}
+	if source.IP.IsValid() {
+		insert.IP = &source.IP
+	}
+	if len(details) > 0 {
+		var err error
+		if insert.Details, err = json.Marshal(details); err != nil {
+			return fmt.Errorf("writing the audit event's details: %w", err)
+		}
+	}
+	if err := l.q.AuditEventInsert(ctx, tx, insert); err != nil {
+		return fmt.Errorf("writing the audit event: %w", err)
+	}
+	return nil
+}
+
+// Record writes an event that stands alone: a refusal, which changes nothing.
+func (l *Log) Record(ctx context.Context, actor Actor, what Type, on Target, details Details) error {
+	return pgdb.InTx(ctx, l.pool, func(tx pgx.Tx) error { return l.WriteAs(ctx, tx, actor, what, on, details) })
+}
+
+// Filter picks events; the zero value picks all.
+type Filter struct {
+	ActorID, TargetID *uuid.UUID
+	Type              *string
+	From              *time.Time // at or after
+	To                *time.Time // before
+}
+
+// List returns the events before an id (uuid.Max for all), newest first; more
+// says that there are older ones.
+func (l *Log) List(ctx context.Context, f Filter, before uuid.UUID, limit int) (page []Event, more bool, err error) {
+	var notBefore uuid.UUID
+	if f.From != nil {
+		notBefore = idAt(*f.From, uuid.Nil)
+	}
+	if f.To != nil {
+		if end := idAt(*f.To, uuid.Nil); less(end, before) {
+			before = end
+		}
+	}
+	rows, err := l.q.AuditEventList(ctx, planned{l.pool}, dbgen.AuditEventListParams{
+		Before: before, NotBefore: notBefore, ActorID: f.ActorID, TargetID: f.TargetID, Type: f.Type,
+		Since: f.From, Until: f.To, PageSize: int32(limit) + 1, //nolint:gosec // at most 200
+	})
+	if err != nil {
+		return nil, false, pgdb.Classify(err)
+	}
+	if more = len(rows) > limit; more {
+		rows = rows[:limit]
+	}
+	for _, row := range rows {
+		page = append(page, eventFrom(dbgen.AuditEventListAboutRow(row)))
+	}
+	return page, more, nil
+}
+
+// About returns a page of what a person did and what was done to them, for
+// themselves to see: without the addresses of others who did it.
+func (l *Log) About(ctx context.Context, userID, before uuid.UUID, limit int) ([]Event, error) {
+	rows, err := l.q.AuditEventListAbout(ctx, planned{l.pool}, dbgen.AuditEventListAboutParams{
+		UserID: &userID, Before: before, PageSize: int32(limit), //nolint:gosec // a page
+	})
+	if err != nil {
+		return nil, pgdb.Classify(err)
+	}
+	page := make([]Event, len(rows))
+	for i, row := range rows {
+		page[i] = eventFrom(row)
+		if actor := page[i].Actor; actor.Type != ActorAnonymous && actor.ID != userID {
+			page[i].IP, page[i].UserAgent = netip.Addr{}, ""
+		}
+	}
+	return page, nil
+}
+
+// EraseClients removes the network addresses of a person's events.
+func (l *Log) EraseClients(ctx context.Context, tx pgx.Tx, userID uuid.UUID) error {
+	if err := l.q.AuditEventEraseClients(ctx, tx, &userID); err != nil {
+		return fmt.Errorf("erasing addresses from the audit events: %w", err)
+	}
+	return nil
+}
+
+// planned has PostgreSQL plan a query for the filters that are given. From the
+// sixth time on it would take a plan that fits any, and reads the whole log.
+type planned struct{ dbgen.DBTX }
+
+// Query implements dbgen.DBTX.
+func (p planned) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	return p.DBTX.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
+}
+
+func eventFrom(row dbgen.AuditEventListAboutRow) Event {
+	e := Event{
+		ID: row.AuditEvent.ID, Type: Type(row.AuditEvent.Type), Actor: Actor{Type: ActorType(row.AuditEvent.ActorType)},
+		Details: row.AuditEvent.Details, UserAgent: row.UserAgent, At: row.AuditEvent.CreatedAt,
+	}
+	if row.AuditEvent.ActorID != nil {
+		e.Actor.ID = *row.AuditEvent.ActorID
+	}
+	if row.AuditEvent.TargetType != nil {
+		e.Target.Type = TargetType(*row.AuditEvent.TargetType)
+	}
+	if row.AuditEvent.TargetID != nil {
+		e.Target.ID = *row.AuditEvent.TargetID
+	}
+	if row.AuditEvent.RequestID != nil {
+		e.RequestID = *row.AuditEvent.RequestID
+	}
+	if row.IP != nil {
+		e.IP = *row.IP
+	}
+	return e
+}
+
+// idAt returns the UUIDv7 (RFC 9562, section 6.2, method 3: with microseconds) of
+// a moment, with the random bits of another UUID; those of uuid.Nil make the
+// bound below all ids of the moment.
+func idAt(at time.Time, random uuid.UUID) uuid.UUID {
+	id := random
+	micros := uint64(max(0, at.UnixMicro()))
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], micros/1000<<16)
+	copy(id[:6], ms[:6])
+	binary.BigEndian.PutUint16(id[6:], 0x7000|uint16(micros%1000*4096/1000))
+	return id
+}
+
+func less(a, b uuid.UUID) bool { return bytes.Compare(a[:], b[:]) < 0 }

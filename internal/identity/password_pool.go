@@ -1,0 +1,76 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/authservice/authservice/internal/apperr"
+)
+
+// defaultQueue is how many passwords may wait to be hashed.
+const defaultQueue = 32
+
+var errTooManyWaiting = errors.New("too many passwords wait to be hashed")
+
+// hashPool runs what keeps a CPU busy: a few at a time, so that a flood of
+// logins leaves one to everybody else; some more wait their turn, first come
+// first served; and those beyond are told to come back.
+type hashPool struct {
+	slots   chan struct{}
+	queue   int64
+	waiting atomic.Int64
+	took    atomic.Int64 // the last run, in nanoseconds
+}
+
+// newHashPool returns a pool with the defaults for what is 0.
+func newHashPool(slots, queue int) *hashPool {
+	if slots == 0 {
+		slots = max(1, runtime.GOMAXPROCS(0)-1)
+	}
+	if queue == 0 {
+		queue = defaultQueue
+	}
+	return &hashPool{slots: make(chan struct{}, slots), queue: int64(queue)}
+}
+
+// do runs f when a slot is free. Errors: unavailable, when too many wait or ctx
+// ends first; those of f.
+func (p *hashPool) do(ctx context.Context, f func() error) error {
+	if err := p.enter(ctx); err != nil {
+		return err
+	}
+	began := time.Now()
+	defer func() {
+		p.took.Store(int64(time.Since(began)))
+		<-p.slots
+	}()
+	return f()
+}
+
+func (p *hashPool) enter(ctx context.Context) error {
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	defer p.waiting.Add(-1)
+	if p.waiting.Add(1) > p.queue {
+		return p.busy(errTooManyWaiting)
+	}
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return p.busy(ctx.Err())
+	}
+}
+
+// busy sends away until a full queue has had its turn.
+func (p *hashPool) busy(cause error) error {
+	err := apperr.UnavailableBecause(cause)
+	err.RetryAfter = max(err.RetryAfter, time.Duration(p.took.Load()*p.queue/int64(cap(p.slots))))
+	return err
+}
