@@ -85,7 +85,11 @@ CREATE TABLE public.audit_events (
     details json DEFAULT '{}'::json NOT NULL,
     created_at timestamp with time zone NOT NULL,
     CONSTRAINT audit_events_actor_known CHECK (((actor_type = ANY (ARRAY['user'::text, 'api_key'::text, 'system'::text, 'anonymous'::text])) AND ((actor_type = ANY (ARRAY['user'::text, 'api_key'::text])) = (actor_id IS NOT NULL)))),
-    CONSTRAINT audit_events_target_known CHECK (((target_type = ANY (ARRAY['user'::text, 'session'::text, 'api_key'::text, 'signing_key'::text])) OR ((target_type IS NULL) AND (target_id IS NULL))))
+    CONSTRAINT audit_events_target_known CHECK (
+CASE
+    WHEN (target_type IS NULL) THEN (target_id IS NULL)
+    ELSE (target_type = ANY (ARRAY['user'::text, 'api_key'::text, 'signing_key'::text]))
+END)
 );
 
 CREATE TABLE public.credit_accounts (

@@ -151,7 +151,6 @@ func (e AuditEventType) Valid() bool {
 // Defines values for AuditTargetType.
 const (
 	AuditTargetTypeAPIKey     AuditTargetType = "api_key"
-	AuditTargetTypeSession    AuditTargetType = "session"
 	AuditTargetTypeSigningKey AuditTargetType = "signing_key"
 	AuditTargetTypeUser       AuditTargetType = "user"
 )
@@ -160,8 +159,6 @@ const (
 func (e AuditTargetType) Valid() bool {
 	switch e {
 	case AuditTargetTypeAPIKey:
-		return true
-	case AuditTargetTypeSession:
 		return true
 	case AuditTargetTypeSigningKey:
 		return true
@@ -516,10 +513,10 @@ type AuditEvent struct {
 	// | `authn_email_verified` | an address was verified | |
 	// | `authn_email_change_requested` | a change of address was asked for | |
 	// | `authn_email_changed` | the address was changed | |
-	// | `authn_token_reuse` | a refresh token was used again; its session has ended | |
-	// | `session_renewed` | a session was refreshed | |
-	// | `session_expired` | a session ended | `reason`: `logout`, `ended_by_user`, `ended_by_admin`, `session_limit`, `password_changed`, `password_reset`, `suspended`, `refresh_token_reused` |
-	// | `session_use_after_expire` | a refresh token of a session was used that is over | |
+	// | `authn_token_reuse` | a refresh token was used again; its session has ended | `session_id` |
+	// | `session_renewed` | a session was refreshed | `session_id` |
+	// | `session_expired` | a session ended | `session_id`, `reason`: `logout`, `ended_by_user`, `ended_by_admin`, `session_limit`, `password_changed`, `password_reset`, `suspended`, `refresh_token_reused` |
+	// | `session_use_after_expire` | a refresh token of a session was used that is over | `session_id` |
 	// | `authn_token_created` | an API key was made | `scopes` |
 	// | `authn_token_rotated` | an API key got a new secret | |
 	// | `authn_token_deleted` | an API key was deleted | |
@@ -567,10 +564,10 @@ type AuditEventPage struct {
 // | `authn_email_verified` | an address was verified | |
 // | `authn_email_change_requested` | a change of address was asked for | |
 // | `authn_email_changed` | the address was changed | |
-// | `authn_token_reuse` | a refresh token was used again; its session has ended | |
-// | `session_renewed` | a session was refreshed | |
-// | `session_expired` | a session ended | `reason`: `logout`, `ended_by_user`, `ended_by_admin`, `session_limit`, `password_changed`, `password_reset`, `suspended`, `refresh_token_reused` |
-// | `session_use_after_expire` | a refresh token of a session was used that is over | |
+// | `authn_token_reuse` | a refresh token was used again; its session has ended | `session_id` |
+// | `session_renewed` | a session was refreshed | `session_id` |
+// | `session_expired` | a session ended | `session_id`, `reason`: `logout`, `ended_by_user`, `ended_by_admin`, `session_limit`, `password_changed`, `password_reset`, `suspended`, `refresh_token_reused` |
+// | `session_use_after_expire` | a refresh token of a session was used that is over | `session_id` |
 // | `authn_token_created` | an API key was made | `scopes` |
 // | `authn_token_rotated` | an API key got a new secret | |
 // | `authn_token_deleted` | an API key was deleted | |
@@ -1803,7 +1800,7 @@ type ListAuditEventsParams struct {
 	// ActorID Only what this user or API key did.
 	ActorID *openapi_types.UUID `form:"actor_id,omitempty" json:"actor_id,omitempty"`
 
-	// TargetID Only what was done to this user, session or API key.
+	// TargetID Only what was done to this user or API key.
 	TargetID *openapi_types.UUID `form:"target_id,omitempty" json:"target_id,omitempty"`
 
 	// Type Only events of this type.

@@ -62,7 +62,7 @@ func startServiceWithMail(t *testing.T, settings ...string) (*service, *devmail.
 	}, settings...)...), box
 }
 
-var linkToken = regexp.MustCompile(`https://auth\.example\.com/[a-z-]+#token=(\S+)`)
+var linkToken = regexp.MustCompile(`https://auth\.example\.com/[a-z-]+#(?:invited=1&)?token=(\S+)`)
 
 // mailed waits for a mail whose subject has these words, and returns it with
 // the token of its link, if it has one.

@@ -24,5 +24,5 @@ func (d *domain) registerJobs(log *slog.Logger) {
 	})
 	d.jobs.Every("clean_up", 15*time.Minute, func(ctx context.Context) error {
 		return errors.Join(d.identity.CleanUp(ctx), d.ledger.CleanUp(ctx), d.limits.CleanUp(ctx))
-	}, jobs.Timeout(10*time.Minute))
+	}, jobs.Timeout(2*time.Minute)) // what is left is for the next time
 }

@@ -29,11 +29,11 @@ const (
 	EmailChanged           Type = "authn_email_changed"
 	VerificationRequested  Type = "authn_email_verification_requested"
 	PasswordConfirmFail    Type = "authn_password_confirm_fail" // operation
-	SessionRenewed         Type = "session_renewed"
-	SessionExpired         Type = "session_expired" // reason
-	RefreshTokenReuse      Type = "authn_token_reuse"
-	SessionUseAfterExpire  Type = "session_use_after_expire" // a refresh token of a session that is over
-	APIKeyCreated          Type = "authn_token_created"      // scopes
+	SessionRenewed         Type = "session_renewed"             // session_id
+	SessionExpired         Type = "session_expired"             // session_id, reason
+	RefreshTokenReuse      Type = "authn_token_reuse"           // session_id
+	SessionUseAfterExpire  Type = "session_use_after_expire"    // session_id; a refresh token of a session that is over
+	APIKeyCreated          Type = "authn_token_created"         // scopes
 	APIKeyRotated          Type = "authn_token_rotated"
 	APIKeyDeleted          Type = "authn_token_deleted"
 	SigningKeyRotated      Type = "signing_key_rotated" // kid, state
@@ -71,7 +71,6 @@ type TargetType string
 // The kinds of targets.
 const (
 	TargetUser       TargetType = "user"
-	TargetSession    TargetType = "session"
 	TargetAPIKey     TargetType = "api_key"
 	TargetSigningKey TargetType = "signing_key" // named in the details: its id is no UUID
 )

@@ -16,13 +16,13 @@ func TestLog_List(t *testing.T) {
 	b := setup(t)
 	one, two, key := uuid.New(), uuid.New(), uuid.New()
 	apiKey := audit.Actor{Type: audit.ActorAPIKey, ID: key}
-	b.record(t, audit.Anonymous, audit.LoginFail, audit.OnUser(one))                                            // 0
-	b.record(t, audit.User(one), audit.LoginSuccess, audit.OnUser(one))                                         // 1
-	b.record(t, audit.User(two), audit.UserSuspended, audit.OnUser(one))                                        // 2
-	b.record(t, apiKey, audit.UserUpdated, audit.OnUser(two))                                                   // 3
-	b.record(t, audit.System, audit.SigningKeyRotated, audit.Target{Type: audit.TargetSigningKey})              // 4
-	b.record(t, audit.User(two), audit.SessionExpired, audit.Target{Type: audit.TargetSession, ID: uuid.New()}) // 5
-	b.record(t, audit.User(one), audit.LoginSuccess, audit.OnUser(one))                                         // 6
+	b.record(t, audit.Anonymous, audit.LoginFail, audit.OnUser(one))                                           // 0
+	b.record(t, audit.User(one), audit.LoginSuccess, audit.OnUser(one))                                        // 1
+	b.record(t, audit.User(two), audit.UserSuspended, audit.OnUser(one))                                       // 2
+	b.record(t, apiKey, audit.UserUpdated, audit.OnUser(two))                                                  // 3
+	b.record(t, audit.System, audit.SigningKeyRotated, audit.Target{Type: audit.TargetSigningKey})             // 4
+	b.record(t, audit.User(two), audit.SessionExpired, audit.Target{Type: audit.TargetAPIKey, ID: uuid.New()}) // 5
+	b.record(t, audit.User(one), audit.LoginSuccess, audit.OnUser(one))                                        // 6
 
 	second := time.Second
 	for _, c := range []struct {
@@ -159,15 +159,15 @@ func TestLog_About(t *testing.T) {
 	}
 	byMe, byAdmin := from(audit.User(me), "192.0.2.1"), from(audit.User(admin), "192.0.2.2")
 	byKey, byStranger := from(audit.Actor{Type: audit.ActorAPIKey, ID: key}, "192.0.2.3"), from(audit.Anonymous, "192.0.2.4")
-	byMe(audit.LoginSuccess, audit.OnUser(me))                                          // 0
-	byAdmin(audit.UserSuspended, audit.OnUser(me))                                      // 1
-	byKey(audit.UserUpdated, audit.OnUser(me))                                          // 2
-	byStranger(audit.LoginFail, audit.OnUser(me))                                       // 3: somebody tried to be me
-	byMe(audit.UserUpdated, audit.OnUser(admin))                                        // 4
-	from(audit.System, "192.0.2.5")(audit.UserUnsuspended, audit.OnUser(me))            // 5
-	byAdmin(audit.LoginSuccess, audit.OnUser(admin))                                    // of others
-	byStranger(audit.LoginFail, audit.Target{})                                         // of nobody
-	byMe(audit.SessionExpired, audit.Target{Type: audit.TargetSession, ID: uuid.New()}) // 8
+	byMe(audit.LoginSuccess, audit.OnUser(me))                                         // 0
+	byAdmin(audit.UserSuspended, audit.OnUser(me))                                     // 1
+	byKey(audit.UserUpdated, audit.OnUser(me))                                         // 2
+	byStranger(audit.LoginFail, audit.OnUser(me))                                      // 3: somebody tried to be me
+	byMe(audit.UserUpdated, audit.OnUser(admin))                                       // 4
+	from(audit.System, "192.0.2.5")(audit.UserUnsuspended, audit.OnUser(me))           // 5
+	byAdmin(audit.LoginSuccess, audit.OnUser(admin))                                   // of others
+	byStranger(audit.LoginFail, audit.Target{})                                        // of nobody
+	byMe(audit.SessionExpired, audit.Target{Type: audit.TargetAPIKey, ID: uuid.New()}) // 8
 
 	want := []struct {
 		second int

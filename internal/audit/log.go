@@ -95,7 +95,7 @@ func (l *Log) List(ctx context.Context, f Filter, before uuid.UUID, limit int) (
 			before = end
 		}
 	}
-	rows, err := l.q.AuditEventList(ctx, planned{l.pool}, dbgen.AuditEventListParams{
+	rows, err := l.q.AuditEventList(ctx, pgdb.Planned{DBTX: l.pool}, dbgen.AuditEventListParams{
 		Before: before, NotBefore: notBefore, ActorID: f.ActorID, TargetID: f.TargetID, Type: f.Type,
 		Since: f.From, Until: f.To, PageSize: int32(limit) + 1, //nolint:gosec // at most 200
 	})
@@ -114,7 +114,7 @@ func (l *Log) List(ctx context.Context, f Filter, before uuid.UUID, limit int) (
 // About returns a page of what a person did and what was done to them, for
 // themselves to see: without the addresses of others who did it.
 func (l *Log) About(ctx context.Context, userID, before uuid.UUID, limit int) ([]Event, error) {
-	rows, err := l.q.AuditEventListAbout(ctx, planned{l.pool}, dbgen.AuditEventListAboutParams{
+	rows, err := l.q.AuditEventListAbout(ctx, pgdb.Planned{DBTX: l.pool}, dbgen.AuditEventListAboutParams{
 		UserID: &userID, Before: before, PageSize: int32(limit), //nolint:gosec // a page
 	})
 	if err != nil {
@@ -136,15 +136,6 @@ func (l *Log) EraseClients(ctx context.Context, tx pgx.Tx, userID uuid.UUID) err
 		return fmt.Errorf("erasing addresses from the audit events: %w", err)
 	}
 	return nil
-}
-
-// planned has PostgreSQL plan a query for the filters that are given. From the
-// sixth time on it would take a plan that fits any, and reads the whole log.
-type planned struct{ dbgen.DBTX }
-
-// Query implements dbgen.DBTX.
-func (p planned) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	return p.DBTX.Query(ctx, sql, append([]any{pgx.QueryExecModeCacheDescribe}, args...)...)
 }
 
 func eventFrom(row dbgen.AuditEventListAboutRow) Event {

@@ -52,8 +52,8 @@ func TestLog_Write(t *testing.T) {
 		},
 		"APIKey": {
 			source:  &audit.Source{Actor: audit.Actor{Type: audit.ActorAPIKey, ID: key}, IP: netip.MustParseAddr("2001:db8::7")},
-			on:      audit.Target{Type: audit.TargetSession, ID: other},
-			want:    audit.Event{Actor: audit.Actor{Type: audit.ActorAPIKey, ID: key}, Target: audit.Target{Type: audit.TargetSession, ID: other}, IP: netip.MustParseAddr("2001:db8::7"), Details: json.RawMessage(`{}`)},
+			on:      audit.Target{Type: audit.TargetAPIKey, ID: other},
+			want:    audit.Event{Actor: audit.Actor{Type: audit.ActorAPIKey, ID: key}, Target: audit.Target{Type: audit.TargetAPIKey, ID: other}, IP: netip.MustParseAddr("2001:db8::7"), Details: json.RawMessage(`{}`)},
 			clients: 1,
 		},
 		"TargetWithoutID": {
@@ -136,11 +136,12 @@ func TestLog_SharesTheTransaction(t *testing.T) {
 		on      audit.Target
 		details audit.Details
 	}{
-		"UnknownActor":  {actor: audit.Actor{Type: "robot"}},
-		"UserWithoutID": {actor: audit.Actor{Type: audit.ActorUser}},
-		"SystemWithID":  {actor: audit.Actor{Type: audit.ActorSystem, ID: uuid.New()}},
-		"UnknownTarget": {actor: audit.System, on: audit.Target{Type: "robot"}},
-		"NotJSON":       {actor: audit.System, details: audit.Details{"f": func() {}}},
+		"UnknownActor":   {actor: audit.Actor{Type: "robot"}},
+		"UserWithoutID":  {actor: audit.Actor{Type: audit.ActorUser}},
+		"SystemWithID":   {actor: audit.Actor{Type: audit.ActorSystem, ID: uuid.New()}},
+		"UnknownTarget":  {actor: audit.System, on: audit.Target{Type: "robot"}},
+		"TargetOfNoKind": {actor: audit.System, on: audit.Target{ID: uuid.New()}},
+		"NotJSON":        {actor: audit.System, details: audit.Details{"f": func() {}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

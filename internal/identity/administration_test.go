@@ -316,7 +316,7 @@ func TestIdentity_Suspend(t *testing.T) {
 		require.JSONEq(t, `{"before":"active","after":"suspended","until":"2026-03-04T06:06:07.123456Z"}`, string(events[0].Details))
 		ended := b.happened(t, audit.SessionExpired)
 		require.Equal(t, audit.User(admin.UserID), ended[0].Actor)
-		require.JSONEq(t, `{"reason":"suspended"}`, string(ended[0].Details))
+		endedSession(t, ended[0], "suspended")
 	})
 	t.Run("UntilMustLieAhead", func(t *testing.T) {
 		t.Parallel()
@@ -444,7 +444,7 @@ func TestIdentity_EndSessionsOf(t *testing.T) {
 	require.Len(t, events, 2)
 	for _, event := range events {
 		require.Equal(t, audit.User(admin.User.ID), event.Actor)
-		require.JSONEq(t, `{"reason":"ended_by_admin"}`, string(event.Details))
+		endedSession(t, event, "ended_by_admin")
 	}
 	b.requirePassword(t, rightPassword, wrongPassword)
 }

@@ -32,10 +32,6 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, row administered) error 
 		return ErrLastAdmin
 	}
 	id := row.ID
-	sessions, err := s.q.SessionListAll(ctx, tx, id)
-	if err != nil {
-		return fmt.Errorf("listing the sessions: %w", err)
-	}
 	if err := s.Audit.Write(ctx, tx, audit.UserDeleted, audit.OnUser(id), audit.Details{"role": row.Role}); err != nil {
 		return err
 	}
@@ -48,7 +44,7 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, row administered) error 
 		{"mails", func() error {
 			return s.q.MailJobDeleteOfUser(ctx, tx, dbgen.MailJobDeleteOfUserParams{Kind: Mail{}.Kind(), UserID: id.String()})
 		}},
-		{"addresses", func() error { return s.eraseAddresses(ctx, tx, id, sessions) }},
+		{"addresses", func() error { return s.Audit.EraseClients(ctx, tx, id) }},
 		{"account", func() error { return s.UserDeleted(ctx, tx, id) }},
 		{"user", func() error { return s.q.UserErase(ctx, tx, dbgen.UserEraseParams{ID: id, Now: s.clock()}) }},
 	} {
@@ -57,16 +53,4 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, row administered) error 
 		}
 	}
 	return nil
-}
-
-// eraseAddresses removes where a person's requests came from. A request that has
-// not shown whose it is, as one with a used refresh token, is recorded under the
-// session alone.
-func (s *Service) eraseAddresses(ctx context.Context, tx pgx.Tx, id uuid.UUID, sessions []dbgen.Session) error {
-	for _, session := range sessions {
-		if err := s.Audit.EraseClients(ctx, tx, session.ID); err != nil {
-			return err
-		}
-	}
-	return s.Audit.EraseClients(ctx, tx, id)
 }

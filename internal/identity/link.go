@@ -47,9 +47,15 @@ func (s *Service) linkToken(id uuid.UUID, p purpose) string {
 
 // link is what stands in the mail. The token stands in the fragment, which
 // browsers keep to themselves: it reaches no server's log and no Referer.
-func (s *Service) link(id uuid.UUID, p purpose) string {
+//
+// To the invited the page says something else.
+func (s *Service) link(id uuid.UUID, p purpose, invited bool) string {
 	path, _ := p.page()
-	return s.o.LinkBase + path + "#token=" + s.linkToken(id, p)
+	hint := ""
+	if invited {
+		hint = "invited=1&"
+	}
+	return s.o.LinkBase + path + "#" + hint + "token=" + s.linkToken(id, p)
 }
 
 // newLink makes a link that proves an address of a user's, and the user's older

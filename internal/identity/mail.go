@@ -72,7 +72,7 @@ func (s *Service) SendMail(ctx context.Context, m Mail) error {
 		if err != nil {
 			return pgdb.Classify(err)
 		}
-		message.Link, message.LinkLifetime = s.link(link.ID, purpose(link.Purpose)), ttl
+		message.Link, message.LinkLifetime = s.link(link.ID, purpose(link.Purpose), m.Template == mailer.Invitation), ttl
 	}
 	err = s.Mailer.Send(ctx, message)
 	if mailer.Permanent(err) {

@@ -139,7 +139,7 @@ func (p *postal) requirePost(t *testing.T, want ...string) []letter {
 	return arrived
 }
 
-var linkInText = regexp.MustCompile(`https://auth\.example\.com/(?:verify-email|reset-password)#token=(\S+)`)
+var linkInText = regexp.MustCompile(`https://auth\.example\.com/(?:verify-email|reset-password)#(?:invited=1&)?token=(\S+)`)
 
 // token is that of the link in a mail.
 func (l letter) token(t *testing.T) string {

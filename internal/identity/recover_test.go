@@ -74,7 +74,7 @@ func TestIdentity_ResetPassword(t *testing.T) {
 		require.Len(t, ended, 2)
 		for _, event := range ended {
 			require.Equal(t, self, event.Actor)
-			require.JSONEq(t, `{"reason":"password_reset"}`, string(event.Details))
+			endedSession(t, event, "password_reset")
 		}
 		require.Equal(t, []string{"password_reset"}, column[string](t, p.bundle, "SELECT DISTINCT end_reason FROM sessions WHERE ended_at IS NOT NULL"))
 	})

@@ -95,8 +95,8 @@ func (s *Service) refreshInTx(ctx context.Context, tx pgx.Tx, token string, d De
 	switch {
 	case row.SessionEndedAt != nil, !row.SessionExpiresAt.After(now), row.User.DeletedAt != nil, user.Status != StatusActive,
 		row.RotatedAt == nil && !row.ExpiresAt.After(now):
-		target := audit.Target{Type: audit.TargetSession, ID: row.SessionID}
-		return Session{}, ErrInvalidRefresh, s.Audit.WriteAs(ctx, tx, audit.Anonymous, audit.SessionUseAfterExpire, target, nil)
+		details := audit.Details{sessionDetail: row.SessionID}
+		return Session{}, ErrInvalidRefresh, s.Audit.WriteAs(ctx, tx, audit.Anonymous, audit.SessionUseAfterExpire, audit.OnUser(row.User.ID), details)
 	case row.RotatedAt == nil:
 		expires, err = s.rotate(ctx, tx, row, hash, next, now)
 	case now.Sub(*row.RotatedAt) <= s.o.RefreshGrace:
@@ -118,8 +118,8 @@ func (s *Service) rotate(ctx context.Context, tx pgx.Tx, row dbgen.RefreshTokenG
 	if err := s.q.SessionUsed(ctx, tx, dbgen.SessionUsedParams{ID: row.SessionID, Now: now}); err != nil {
 		return time.Time{}, err
 	}
-	target := audit.Target{Type: audit.TargetSession, ID: row.SessionID}
-	if err := s.Audit.WriteAs(ctx, tx, audit.User(row.User.ID), audit.SessionRenewed, target, nil); err != nil {
+	user, details := row.User.ID, audit.Details{sessionDetail: row.SessionID}
+	if err := s.Audit.WriteAs(ctx, tx, audit.User(user), audit.SessionRenewed, audit.OnUser(user), details); err != nil {
 		return time.Time{}, err
 	}
 	return s.storeRefresh(ctx, tx, next, row.SessionID, row.SessionExpiresAt)
@@ -132,11 +132,11 @@ func (s *Service) endReused(ctx context.Context, tx pgx.Tx, row dbgen.RefreshTok
 	if _, err := s.q.SessionEnd(ctx, tx, dbgen.SessionEndParams{ID: row.SessionID, UserID: row.User.ID, Now: &now, Reason: &reason}); err != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
-	target := audit.Target{Type: audit.TargetSession, ID: row.SessionID}
-	if err := s.Audit.WriteAs(ctx, tx, audit.Anonymous, audit.RefreshTokenReuse, target, nil); err != nil {
+	details := audit.Details{sessionDetail: row.SessionID}
+	if err := s.Audit.WriteAs(ctx, tx, audit.Anonymous, audit.RefreshTokenReuse, audit.OnUser(row.User.ID), details); err != nil {
 		return err
 	}
-	if err := s.auditEnded(ctx, tx, audit.System, reason, row.SessionID); err != nil {
+	if err := s.auditEnded(ctx, tx, audit.System, row.User.ID, reason, row.SessionID); err != nil {
 		return err
 	}
 	return s.mail(ctx, tx, Mail{Template: mailer.RefreshReused, UserID: row.User.ID, Device: d})

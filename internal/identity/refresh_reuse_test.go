@@ -54,8 +54,9 @@ func TestIdentity_Refresh_ReuseIsTold(t *testing.T) {
 	renewed := b.happened(t, audit.SessionRenewed)
 	require.Len(t, renewed, 1)
 	require.Equal(t, audit.User(userID), renewed[0].Actor)
-	on := audit.Target{Type: audit.TargetSession, ID: id}
+	on, details := audit.OnUser(userID), `{"session_id":"`+id.String()+`"}`
 	require.Equal(t, on, renewed[0].Target)
+	require.JSONEq(t, details, string(renewed[0].Details))
 
 	b.clock.advance(time.Minute)
 	_, err := b.Refresh(t.Context(), first.RefreshToken, Device{UserAgent: "thief/1"})
@@ -65,6 +66,7 @@ func TestIdentity_Refresh_ReuseIsTold(t *testing.T) {
 	require.Len(t, reuse, 1)
 	require.Equal(t, audit.Anonymous, reuse[0].Actor, "one of two, and nobody can tell which")
 	require.Equal(t, on, reuse[0].Target)
+	require.JSONEq(t, details, string(reuse[0].Details))
 	b.requireEndings(t, audit.System, endedByReuse, id)
 	require.Equal(t, 1, b.mailed(t, mailer.RefreshReused))
 	const mail = "FROM river_job WHERE args ->> 'template' = 'refresh_reused'"
@@ -80,6 +82,7 @@ func TestIdentity_Refresh_ReuseIsTold(t *testing.T) {
 		require.Len(t, after, i+1)
 		require.Equal(t, audit.Anonymous, after[i].Actor)
 		require.Equal(t, on, after[i].Target)
+		require.JSONEq(t, details, string(after[i].Details))
 	}
 	b.requireRefused(t, newRefreshToken(), ErrInvalidRefresh)
 	require.Len(t, b.happened(t, audit.SessionUseAfterExpire), 3, "a token that never was belongs to no session")
@@ -159,7 +162,8 @@ func TestIdentity_Refresh_ExpiredIsTold(t *testing.T) {
 			b.requireRefused(t, session.RefreshToken, ErrInvalidRefresh)
 			after := b.happened(t, audit.SessionUseAfterExpire)
 			require.Len(t, after, 1)
-			require.Equal(t, audit.Target{Type: audit.TargetSession, ID: id}, after[0].Target)
+			require.Equal(t, audit.OnUser(session.User.ID), after[0].Target)
+			require.JSONEq(t, `{"session_id":"`+id.String()+`"}`, string(after[0].Details))
 			require.Empty(t, b.happened(t, audit.RefreshTokenReuse))
 		})
 	}

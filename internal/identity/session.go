@@ -83,7 +83,7 @@ func (s *Service) startSession(ctx context.Context, tx pgx.Tx, userID uuid.UUID,
 	if err != nil {
 		return Session{}, fmt.Errorf("ending the oldest session: %w", err)
 	}
-	if err := s.auditEnded(ctx, tx, audit.System, endedByLimit, ended...); err != nil {
+	if err := s.auditEnded(ctx, tx, audit.System, userID, endedByLimit, ended...); err != nil {
 		return Session{}, err
 	}
 	return s.session(userFrom(row, now), id, refresh, expires.Sub(now))
@@ -121,7 +121,7 @@ func (s *Service) endSession(ctx context.Context, by Caller, id uuid.UUID, reaso
 		if found = n > 0; err != nil || !found {
 			return err
 		}
-		return s.auditEnded(ctx, tx, audit.User(by.UserID), reason, id)
+		return s.auditEnded(ctx, tx, audit.User(by.UserID), by.UserID, reason, id)
 	})
 	return found, err
 }
@@ -148,13 +148,13 @@ func (s *Service) endAll(ctx context.Context, tx pgx.Tx, userID uuid.UUID, keep 
 	if err != nil {
 		return fmt.Errorf("ending the sessions: %w", err)
 	}
-	return s.auditEnded(ctx, tx, audit.SourceOf(ctx).Actor, reason, ended...)
+	return s.auditEnded(ctx, tx, audit.SourceOf(ctx).Actor, userID, reason, ended...)
 }
 
-func (s *Service) auditEnded(ctx context.Context, tx pgx.Tx, actor audit.Actor, reason string, ids ...uuid.UUID) error {
+func (s *Service) auditEnded(ctx context.Context, tx pgx.Tx, actor audit.Actor, userID uuid.UUID, reason string, ids ...uuid.UUID) error {
 	for _, id := range ids {
-		target := audit.Target{Type: audit.TargetSession, ID: id}
-		if err := s.Audit.WriteAs(ctx, tx, actor, audit.SessionExpired, target, audit.Details{reasonDetail: reason}); err != nil {
+		details := audit.Details{sessionDetail: id, reasonDetail: reason}
+		if err := s.Audit.WriteAs(ctx, tx, actor, audit.SessionExpired, audit.OnUser(userID), details); err != nil {
 			return err
 		}
 	}

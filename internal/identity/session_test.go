@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"encoding/json"
 	"net/netip"
 	"testing"
 	"time"
@@ -39,12 +40,24 @@ func (b *bundle) requireEndings(t *testing.T, actor audit.Actor, reason string, 
 	var got []uuid.UUID
 	for _, e := range b.happened(t, audit.SessionExpired) {
 		require.Equal(t, actor, e.Actor)
-		require.Equal(t, audit.TargetSession, e.Target.Type)
-		require.JSONEq(t, `{"reason":"`+reason+`"}`, string(e.Details))
-		require.Equal(t, reason, one[string](t, b, "SELECT end_reason FROM sessions WHERE id = $1", e.Target.ID))
-		got = append(got, e.Target.ID)
+		id := endedSession(t, e, reason)
+		require.Equal(t, reason, one[string](t, b, "SELECT end_reason FROM sessions WHERE id = $1 AND user_id = $2", id, e.Target.ID))
+		got = append(got, id)
 	}
 	require.ElementsMatch(t, ids, got)
+}
+
+// endedSession is the session that an event says has ended for a reason.
+func endedSession(t *testing.T, e audit.Event, reason string) uuid.UUID {
+	t.Helper()
+	var details struct {
+		SessionID uuid.UUID `json:"session_id"`
+		Reason    string    `json:"reason"`
+	}
+	require.NoError(t, json.Unmarshal(e.Details, &details))
+	require.Equal(t, reason, details.Reason)
+	require.Equal(t, audit.TargetUser, e.Target.Type)
+	return details.SessionID
 }
 
 func TestIdentity_Sessions(t *testing.T) {

@@ -19,7 +19,7 @@ CREATE TABLE audit_events (
         AND (actor_type IN ('user', 'api_key')) = (actor_id IS NOT NULL)
     ),
     CONSTRAINT audit_events_target_known CHECK (
-        target_type IN ('user', 'session', 'api_key', 'signing_key') OR target_type IS NULL AND target_id IS NULL
+        CASE WHEN target_type IS NULL THEN target_id IS NULL ELSE target_type IN ('user', 'api_key', 'signing_key') END
     )
 );
 
