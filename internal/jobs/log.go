@@ -36,9 +36,8 @@ func (r reporter) report(ctx context.Context, job *rivertype.JobRow, why ...slog
 	}, why...)...)
 }
 
-// quiet passes River's messages on. What it takes for worth knowing, such as
-// counts every five seconds, is for debugging to us, and what it debugs with is
-// beneath that.
+// quiet passes on what River warns of. What it tells besides, such as counts
+// every five seconds, is beneath our debugging.
 type quiet struct{ slog.Handler }
 
 // Enabled implements slog.Handler.
@@ -60,7 +59,7 @@ func (h quiet) WithGroup(name string) slog.Handler { return quiet{h.Handler.With
 
 func lower(level slog.Level) slog.Level {
 	if level < slog.LevelWarn {
-		return level - (slog.LevelInfo - slog.LevelDebug)
+		return level - 2*(slog.LevelInfo-slog.LevelDebug)
 	}
 	return level
 }

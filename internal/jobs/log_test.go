@@ -14,7 +14,7 @@ func TestQuiet(t *testing.T) {
 		at   slog.Level // of the log
 		want []string
 	}{
-		{slog.LevelDebug, []string{"DEBUG", "WARN", "ERROR"}},
+		{slog.LevelDebug, []string{"WARN", "ERROR"}},
 		{slog.LevelInfo, []string{"WARN", "ERROR"}},
 		{slog.LevelError, []string{"ERROR"}},
 	} {
