@@ -13,10 +13,13 @@ VALUES (@caller_id, @key, @fingerprint, @user_id, @sequence, @status, @body, @no
 
 -- name: IdempotencyKeyDeleteRefusals :execrows
 -- Refusals that were kept long enough. The keys of applied transactions stay.
--- The service's role may not lock these rows, and need not: they never change.
+-- Several replicas may do this at once: by ctid rows are deleted in the order
+-- in which they lie, so that nobody waits for somebody who waits for them.
+-- (SKIP LOCKED would need the right to change keys, which the service must not
+-- have.) Rows of this table never move.
 DELETE FROM idempotency_keys
-WHERE (caller_id, key) IN (
-    SELECT k.caller_id, k.key FROM idempotency_keys k
+WHERE ctid = ANY (ARRAY(
+    SELECT k.ctid FROM idempotency_keys k
     WHERE k.sequence IS NULL AND k.created_at < @before
     LIMIT @page_size
-);
+));
