@@ -1,8 +1,8 @@
 -- name: UserInsert :one
 -- Fails on users_email_key when the address is taken: uniqueness is decided
 -- here and nowhere else, so that parallel registrations make one account.
-INSERT INTO users (id, email, email_verified, name, role, password_hash, created_at, updated_at)
-VALUES (@id, @email, @email_verified, @name, @role, @password_hash, @now, @now)
+INSERT INTO users (id, email, email_verified, name, locale, role, password_hash, created_at, updated_at)
+VALUES (@id, @email, @email_verified, @name, sqlc.narg(locale), @role, @password_hash, @now, @now)
 RETURNING *;
 
 -- name: UserGet :one
@@ -44,9 +44,10 @@ ORDER BY id DESC
 LIMIT @page_size;
 
 -- name: UserUpdate :one
--- Null leaves a column as it is.
+-- Null leaves a column as it is; an empty locale is none.
 UPDATE users
 SET name = coalesce(sqlc.narg(name), name),
+    locale = nullif(coalesce(sqlc.narg(locale), locale), ''),
     metadata = coalesce(sqlc.narg(metadata), metadata),
     role = coalesce(sqlc.narg(role), role),
     updated_at = @now
@@ -99,7 +100,7 @@ FOR UPDATE SKIP LOCKED;
 -- name: UserErase :exec
 -- What is left is the id, which the ledger and the audit events name.
 UPDATE users
-SET email = NULL, email_verified = false, name = '', metadata = '{}', role = 'user', status = 'active', password_hash = NULL,
+SET email = NULL, email_verified = false, name = '', locale = NULL, metadata = '{}', role = 'user', status = 'active', password_hash = NULL,
     suspended_at = NULL, suspended_until = NULL, suspension_reason = NULL, last_login_at = NULL,
     deleted_at = @now::timestamptz, updated_at = @now
 WHERE id = @id AND deleted_at IS NULL;

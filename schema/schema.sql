@@ -322,6 +322,14 @@ CREATE TABLE public.signing_keys (
     CONSTRAINT signing_keys_state_known CHECK ((state = ANY (ARRAY['next'::text, 'active'::text, 'retired'::text])))
 );
 
+CREATE TABLE public.user_devices (
+    user_id uuid NOT NULL,
+    device text NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT user_devices_device_length CHECK ((length(device) <= 120))
+);
+
 CREATE TABLE public.users (
     id uuid NOT NULL,
     email text,
@@ -338,12 +346,14 @@ CREATE TABLE public.users (
     suspended_until timestamp with time zone,
     suspension_reason text,
     deleted_at timestamp with time zone,
+    locale text,
     CONSTRAINT users_deleted_without_person CHECK (
 CASE
     WHEN (deleted_at IS NULL) THEN (email IS NOT NULL)
-    ELSE ((email IS NULL) AND (password_hash IS NULL) AND (name = ''::text) AND ((metadata)::text = '{}'::text) AND (suspension_reason IS NULL) AND (role = 'user'::text))
+    ELSE ((email IS NULL) AND (password_hash IS NULL) AND (name = ''::text) AND ((metadata)::text = '{}'::text) AND (suspension_reason IS NULL) AND (role = 'user'::text) AND (locale IS NULL))
 END),
     CONSTRAINT users_email_normalised CHECK (((email = lower((email COLLATE "C"))) AND ((length(email) >= 3) AND (length(email) <= 254)))),
+    CONSTRAINT users_locale_form CHECK (((locale ~ '^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$'::text) AND (length(locale) <= 35))),
     CONSTRAINT users_name_length CHECK ((length(name) <= 200)),
     CONSTRAINT users_role_known CHECK ((role = ANY (ARRAY['user'::text, 'admin'::text]))),
     CONSTRAINT users_status_known CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text]))),
@@ -419,6 +429,9 @@ ALTER TABLE ONLY public.sessions
 
 ALTER TABLE ONLY public.signing_keys
     ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (kid);
+
+ALTER TABLE ONLY public.user_devices
+    ADD CONSTRAINT user_devices_pkey PRIMARY KEY (user_id, device);
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_email_key UNIQUE (email);
@@ -516,6 +529,9 @@ ALTER TABLE ONLY public.refresh_tokens
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.user_devices
+    ADD CONSTRAINT user_devices_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.api_keys TO authservice_runtime;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.audit_event_clients TO authservice_runtime;
@@ -551,5 +567,7 @@ GRANT SELECT ON TABLE public.schema_migrations TO authservice_runtime;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sessions TO authservice_runtime;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.signing_keys TO authservice_runtime;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_devices TO authservice_runtime;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO authservice_runtime;

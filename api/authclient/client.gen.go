@@ -336,7 +336,7 @@ func (e UserStatus) Valid() bool {
 
 // AccountExport Everything that is held about a person.
 //
-// Example: {"api_keys":[{"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","previous_expires_at":null,"rotated_at":null,"scopes":["credits:read","credits:grant"]}],"audit_events":[{"actor":{"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"},"created_at":"2026-11-23T09:31:00.123456Z","details":{"after":"admin","before":"user"},"id":"019ab5c3-9f32-7e16-8a7b-6c5d4e3f2a1b","ip":"203.0.113.7","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","target":{"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"},"type":"privilege_permissions_changed","user_agent":"curl/8.14.1"}],"credits":{"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]},"exported_at":"2026-11-23T10:30:00.123456Z","sessions":[{"created_at":"2026-11-23T09:30:00.123456Z","end_reason":"logout","ended_at":"2026-11-23T10:00:00.123456Z","expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}],"user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}}
+// Example: {"api_keys":[{"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","previous_expires_at":null,"rotated_at":null,"scopes":["credits:read","credits:grant"]}],"audit_events":[{"actor":{"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"},"created_at":"2026-11-23T09:31:00.123456Z","details":{"after":"admin","before":"user"},"id":"019ab5c3-9f32-7e16-8a7b-6c5d4e3f2a1b","ip":"203.0.113.7","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","target":{"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"},"type":"privilege_permissions_changed","user_agent":"curl/8.14.1"}],"credits":{"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]},"devices":[{"first_seen_at":"2026-11-23T09:30:00.123456Z","last_seen_at":"2026-11-23T09:30:00.123456Z","name":"Firefox · Linux"}],"exported_at":"2026-11-23T10:30:00.123456Z","sessions":[{"created_at":"2026-11-23T09:30:00.123456Z","end_reason":"logout","ended_at":"2026-11-23T10:00:00.123456Z","expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}],"user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","locale":"de-AT","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}}
 type AccountExport struct {
 	// APIKeys The API keys that I made, newest first, deleted ones included.
 	APIKeys []APIKey `json:"api_keys"`
@@ -349,6 +349,9 @@ type AccountExport struct {
 	// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
 	Credits ExportedCredits `json:"credits"`
 
+	// Devices The devices that I logged in on, the last used first. A login on another one is told by mail.
+	Devices []ExportedDevice `json:"devices"`
+
 	// ExportedAt When this was put together.
 	//
 	// Example: 2026-11-23T10:30:00.123456Z
@@ -357,7 +360,7 @@ type AccountExport struct {
 	// Sessions My sessions, newest first, as far back as they are kept.
 	Sessions []ExportedSession `json:"sessions"`
 
-	// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}
+	// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","locale":"de-AT","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}
 	User User `json:"user"`
 }
 
@@ -701,12 +704,19 @@ type CreateAPIKeyRequest struct {
 	Scopes []Scope `json:"scopes"`
 }
 
-// CreateUserRequest Example: {"email":"grace@example.com","name":"Grace Hopper","role":"user"}
+// CreateUserRequest Example: {"email":"grace@example.com","locale":"en","name":"Grace Hopper","role":"user"}
 type CreateUserRequest struct {
 	// Email An e-mail address. It is normalised (Unicode NFKC, lower case, ASCII form of the domain).
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
+
+	// Locale The language in which mails to the person are written, a language tag (BCP 47) such as `de` or `de-AT`.
+	// Where there are no mails in it they are in the language that it belongs to, or in that of the service.
+	//
+	//
+	// Example: de-AT
+	Locale *Locale `json:"locale,omitempty"`
 
 	// Name How the person wants to be called. No control characters.
 	//
@@ -824,6 +834,26 @@ type ExportedCredits struct {
 
 	// Transactions All transactions, newest first.
 	Transactions []Transaction `json:"transactions"`
+}
+
+// ExportedDevice What I logged in on, as far as it said what it is.
+//
+// Example: {"first_seen_at":"2026-11-23T09:30:00.123456Z","last_seen_at":"2026-11-23T09:30:00.123456Z","name":"Firefox · Linux"}
+type ExportedDevice struct {
+	// FirstSeenAt When I first logged in on it.
+	//
+	// Example: 2026-11-23T09:30:00.123456Z
+	FirstSeenAt time.Time `json:"first_seen_at"`
+
+	// LastSeenAt When I last logged in on it.
+	//
+	// Example: 2026-11-23T09:30:00.123456Z
+	LastSeenAt time.Time `json:"last_seen_at"`
+
+	// Name The program and the system; may be empty.
+	//
+	// Example: Firefox · Linux
+	Name string `json:"name"`
 }
 
 // ExportedSession A session, whether it has ended or not.
@@ -1118,6 +1148,12 @@ type Liveness struct {
 	Status string `json:"status"`
 }
 
+// Locale The language in which mails to the person are written, a language tag (BCP 47) such as `de` or `de-AT`.
+// Where there are no mails in it they are in the language that it belongs to, or in that of the service.
+//
+// Example: de-AT
+type Locale = string
+
 // LoginRequest Example: {"email":"ada@example.com","password":"correct horse battery staple"}
 type LoginRequest struct {
 	// Email The account's e-mail address, in any of its variants.
@@ -1140,6 +1176,11 @@ type Metadata = json.RawMessage
 //
 // Example: Ada Lovelace
 type Name = string
+
+// NewLocale The language of mails, as when an account is made; null for that of the service.
+//
+// Example: it
+type NewLocale = string
 
 // NextExpiry What expires next and when, null if nothing does.
 //
@@ -1252,12 +1293,19 @@ type RefreshRequest struct {
 	RefreshToken string `json:"refresh_token"`
 }
 
-// RegisterRequest Example: {"email":"ada@example.com","name":"Ada Lovelace","password":"correct horse battery staple"}
+// RegisterRequest Example: {"email":"ada@example.com","locale":"de-AT","name":"Ada Lovelace","password":"correct horse battery staple"}
 type RegisterRequest struct {
 	// Email An e-mail address. It is normalised (Unicode NFKC, lower case, ASCII form of the domain).
 	//
 	// Example: ada@example.com
 	Email Email `json:"email"`
+
+	// Locale The language in which mails to the person are written, a language tag (BCP 47) such as `de` or `de-AT`.
+	// Where there are no mails in it they are in the language that it belongs to, or in that of the service.
+	//
+	//
+	// Example: de-AT
+	Locale *Locale `json:"locale,omitempty"`
 
 	// Name How the person wants to be called. No control characters.
 	//
@@ -1304,7 +1352,7 @@ type RotateAPIKeyRequest struct {
 // Example: credits:read
 type Scope string
 
-// Session Example: {"access_token":"eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCIsImtpZCI6IjEifQ.eyJzdWIiOiIwMTlhYjVjMSJ9.c2lnbmF0dXJl","expires_in":900,"refresh_expires_in":2592000,"refresh_token":"art_tIsYZ0nZ5v1KfYtQeX0b3mJ2c9sPq7uWgVh4dLr8Xyo","token_type":"Bearer","user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}}
+// Session Example: {"access_token":"eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCIsImtpZCI6IjEifQ.eyJzdWIiOiIwMTlhYjVjMSJ9.c2lnbmF0dXJl","expires_in":900,"refresh_expires_in":2592000,"refresh_token":"art_tIsYZ0nZ5v1KfYtQeX0b3mJ2c9sPq7uWgVh4dLr8Xyo","token_type":"Bearer","user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","locale":"de-AT","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}}
 type Session struct {
 	// AccessToken A JWT (RFC 9068) for the `Authorization` header.
 	//
@@ -1331,7 +1379,7 @@ type Session struct {
 	// Example: Bearer
 	TokenType string `json:"token_type"`
 
-	// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}
+	// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","locale":"de-AT","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}
 	User User `json:"user"`
 }
 
@@ -1512,8 +1560,13 @@ type TransactionPage struct {
 // Example: debit
 type TransactionType string
 
-// UpdateMeRequest Example: {"metadata":{"theme":"dark"},"name":"Ada King"}
+// UpdateMeRequest Example: {"locale":"it","metadata":{"theme":"dark"},"name":"Ada King"}
 type UpdateMeRequest struct {
+	// Locale The language of mails, as when an account is made; null for that of the service.
+	//
+	// Example: it
+	Locale nullable.Nullable[NewLocale] `json:"locale,omitempty"`
+
 	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
 	//
 	// Example: {"plan":"pro"}
@@ -1525,8 +1578,13 @@ type UpdateMeRequest struct {
 	Name *Name `json:"name,omitempty"`
 }
 
-// UpdateUserRequest Example: {"metadata":{"plan":"pro"},"name":"Ada King","role":"user"}
+// UpdateUserRequest Example: {"locale":"it","metadata":{"plan":"pro"},"name":"Ada King","role":"user"}
 type UpdateUserRequest struct {
+	// Locale The language of mails, as when an account is made; null for that of the service.
+	//
+	// Example: it
+	Locale nullable.Nullable[NewLocale] `json:"locale,omitempty"`
+
 	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
 	//
 	// Example: {"plan":"pro"}
@@ -1543,7 +1601,7 @@ type UpdateUserRequest struct {
 	Role *UserRole `json:"role,omitempty"`
 }
 
-// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}
+// User Example: {"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","locale":"de-AT","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}
 type User struct {
 	// CreatedAt When the account was made.
 	//
@@ -1569,6 +1627,11 @@ type User struct {
 	//
 	// Example: 2026-11-23T09:30:00.123456Z
 	LastLoginAt nullable.Nullable[time.Time] `json:"last_login_at"`
+
+	// Locale The language of mails to the person (BCP 47), null for that of the service.
+	//
+	// Example: de-AT
+	Locale nullable.Nullable[string] `json:"locale"`
 
 	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
 	//
@@ -1601,7 +1664,7 @@ type User struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// UserPage Example: {"items":[{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}],"next_cursor":"MTI"}
+// UserPage Example: {"items":[{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","locale":"de-AT","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}],"next_cursor":"MTI"}
 type UserPage struct {
 	// Items Newest first.
 	Items []User `json:"items"`
@@ -2293,7 +2356,7 @@ type ClientInterface interface {
 	//
 	// Makes an account, logs it in, and mails a link to verify the address. The e-mail address is normalised
 	// first (Unicode NFKC, lower case, ASCII form of the domain), so that variants of one address make one
-	// account.
+	// account. Mails are in the language of `locale` or, without it, of the `Accept-Language` header.
 	//
 	// Where the deployment requires verified addresses, the answer is always 202 without a session, whether
 	// the address had an account or not, so that nobody learns who has one. The mail says how to go on.
@@ -2307,7 +2370,7 @@ type ClientInterface interface {
 	//
 	// Makes an account, logs it in, and mails a link to verify the address. The e-mail address is normalised
 	// first (Unicode NFKC, lower case, ASCII form of the domain), so that variants of one address make one
-	// account.
+	// account. Mails are in the language of `locale` or, without it, of the `Accept-Language` header.
 	//
 	// Where the deployment requires verified addresses, the answer is always 202 without a session, whether
 	// the address had an account or not, so that nobody learns who has one. The mail says how to go on.
@@ -3114,7 +3177,7 @@ func (c *Client) RefreshSession(ctx context.Context, body RefreshSessionJSONRequ
 //
 // Makes an account, logs it in, and mails a link to verify the address. The e-mail address is normalised
 // first (Unicode NFKC, lower case, ASCII form of the domain), so that variants of one address make one
-// account.
+// account. Mails are in the language of `locale` or, without it, of the `Accept-Language` header.
 //
 // Where the deployment requires verified addresses, the answer is always 202 without a session, whether
 // the address had an account or not, so that nobody learns who has one. The mail says how to go on.
@@ -3138,7 +3201,7 @@ func (c *Client) RegisterUserWithBody(ctx context.Context, contentType string, b
 //
 // Makes an account, logs it in, and mails a link to verify the address. The e-mail address is normalised
 // first (Unicode NFKC, lower case, ASCII form of the domain), so that variants of one address make one
-// account.
+// account. Mails are in the language of `locale` or, without it, of the `Accept-Language` header.
 //
 // Where the deployment requires verified addresses, the answer is always 202 without a session, whether
 // the address had an account or not, so that nobody learns who has one. The mail says how to go on.
@@ -6254,7 +6317,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Makes an account, logs it in, and mails a link to verify the address. The e-mail address is normalised
 	// first (Unicode NFKC, lower case, ASCII form of the domain), so that variants of one address make one
-	// account.
+	// account. Mails are in the language of `locale` or, without it, of the `Accept-Language` header.
 	//
 	// Where the deployment requires verified addresses, the answer is always 202 without a session, whether
 	// the address had an account or not, so that nobody learns who has one. The mail says how to go on.
@@ -6268,7 +6331,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Makes an account, logs it in, and mails a link to verify the address. The e-mail address is normalised
 	// first (Unicode NFKC, lower case, ASCII form of the domain), so that variants of one address make one
-	// account.
+	// account. Mails are in the language of `locale` or, without it, of the `Accept-Language` header.
 	//
 	// Where the deployment requires verified addresses, the answer is always 202 without a session, whether
 	// the address had an account or not, so that nobody learns who has one. The mail says how to go on.
@@ -13071,7 +13134,7 @@ func (c *ClientWithResponses) RefreshSessionWithResponse(ctx context.Context, bo
 //
 // Makes an account, logs it in, and mails a link to verify the address. The e-mail address is normalised
 // first (Unicode NFKC, lower case, ASCII form of the domain), so that variants of one address make one
-// account.
+// account. Mails are in the language of `locale` or, without it, of the `Accept-Language` header.
 //
 // Where the deployment requires verified addresses, the answer is always 202 without a session, whether
 // the address had an account or not, so that nobody learns who has one. The mail says how to go on.
@@ -13091,7 +13154,7 @@ func (c *ClientWithResponses) RegisterUserWithBodyWithResponse(ctx context.Conte
 //
 // Makes an account, logs it in, and mails a link to verify the address. The e-mail address is normalised
 // first (Unicode NFKC, lower case, ASCII form of the domain), so that variants of one address make one
-// account.
+// account. Mails are in the language of `locale` or, without it, of the `Accept-Language` header.
 //
 // Where the deployment requires verified addresses, the answer is always 202 without a session, whether
 // the address had an account or not, so that nobody learns who has one. The mail says how to go on.

@@ -73,6 +73,9 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	if err != nil {
 		return err
 	}
+	if _, err := newMailer(c); err != nil {
+		return err
+	}
 	given := ""
 	if e.setting("DATABASE_URL") != "" {
 		given = c.DatabaseURL.Reveal()

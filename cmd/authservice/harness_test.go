@@ -43,9 +43,12 @@ type service struct {
 // are added to those that it needs.
 func startService(t *testing.T, settings ...string) *service {
 	t.Helper()
-	db := pgtest.New(t)
-	key := base64.StdEncoding.EncodeToString(tokens.NewSecret())
-	return startServiceOn(t, db, append([]string{"AUTH_ENCRYPTION_KEY=" + key}, settings...)...)
+	return startServiceOn(t, pgtest.New(t), append([]string{newEncryptionKey()}, settings...)...)
+}
+
+// newEncryptionKey is a setting that every service needs.
+func newEncryptionKey() string {
+	return "AUTH_ENCRYPTION_KEY=" + base64.StdEncoding.EncodeToString(tokens.NewSecret())
 }
 
 // startServiceWithMail runs the service with a mail server of the test's own.
@@ -78,17 +81,21 @@ func mailed(t *testing.T, box *devmail.Mailbox, to, subject string) (message dev
 	return message, token
 }
 
-func startServiceOn(t *testing.T, db *pgtest.Database, settings ...string) *service {
-	t.Helper()
-	s := &service{db: db, logs: &lockedBuffer{}, environ: append([]string{
+// environOn is the environment of a service on a database.
+func environOn(db *pgtest.Database, settings ...string) []string {
+	return append([]string{
 		"DATABASE_URL=" + db.URL,
 		"AUTH_ENV=staging",
 		"AUTH_HTTP_ADDR=127.0.0.1:0",
 		"AUTH_OPS_ADDR=127.0.0.1:0",
 		"AUTH_BCRYPT_COST=4",
 		"AUTH_DATABASE_MIN_CONNS=0",
-	}, settings...)}
+	}, settings...)
+}
 
+func startServiceOn(t *testing.T, db *pgtest.Database, settings ...string) *service {
+	t.Helper()
+	s := &service{db: db, logs: &lockedBuffer{}, environ: environOn(db, settings...)}
 	ctx, cancel := context.WithCancel(context.Background())
 	reader, writer := io.Pipe()
 	exited, code := make(chan struct{}), 0

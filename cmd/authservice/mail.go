@@ -31,8 +31,8 @@ func newMailer(c config.Config) (*mailer.Mailer, error) {
 
 func mailDesign(c config.Config) mailer.Design {
 	return mailer.Design{
-		ProductName: c.Mail.ProductName, LogoURL: c.Mail.LogoURL, SupportAddress: c.Mail.SupportAddress,
-		PrimaryColor: c.Mail.PrimaryColor, Locale: c.Mail.Locale, TemplatesDir: c.Mail.TemplatesDir,
+		ProductName: c.Mail.ProductName, HomeURL: c.Mail.HomeURL, LogoURL: c.Mail.LogoURL, SupportAddress: c.Mail.SupportAddress,
+		PrimaryColor: c.Mail.PrimaryColor, Locale: c.Mail.Locale, TemplatesDir: c.Mail.TemplatesDir, CreditsScale: c.CreditsScale,
 	}
 }
 
@@ -49,15 +49,15 @@ func inSettings(err error) error {
 var mailSettings = map[string]string{
 	"Host": "AUTH_SMTP_HOST", "Port": "AUTH_SMTP_PORT", "Username": "AUTH_SMTP_USERNAME", "Password": "AUTH_SMTP_PASSWORD",
 	"TLS": "AUTH_SMTP_TLS", "CAFile": "AUTH_SMTP_CA_FILE", "From": "AUTH_SMTP_FROM", "Disabled": "AUTH_MAIL_DISABLED",
-	"ProductName": "AUTH_MAIL_PRODUCT_NAME", "LogoURL": "AUTH_MAIL_LOGO_URL", "SupportAddress": "AUTH_MAIL_SUPPORT_ADDRESS",
+	"ProductName": "AUTH_MAIL_PRODUCT_NAME", "HomeURL": "AUTH_MAIL_HOME_URL", "LogoURL": "AUTH_MAIL_LOGO_URL", "SupportAddress": "AUTH_MAIL_SUPPORT_ADDRESS",
 	"PrimaryColor": "AUTH_MAIL_PRIMARY_COLOR", "Locale": "AUTH_MAIL_LOCALE", "TemplatesDir": "AUTH_MAIL_TEMPLATES_DIR",
 }
 
 func mailCommand(e env) *cobra.Command {
-	cmd := &cobra.Command{Use: "mail", Short: "Try the mail server and the templates"}
+	cmd := &cobra.Command{Use: "mail", Short: "Try the mail server and the templates, and see to failed mails"}
 	templates := &cobra.Command{Use: "templates", Short: "Take, change and check the templates of mails"}
 	templates.AddCommand(templatesExportCommand(e), templatesCheckCommand(e), templatesPreviewCommand(e))
-	cmd.AddCommand(mailTestCommand(e), templates)
+	cmd.AddCommand(mailTestCommand(e), mailFailedCommand(e), templates)
 	return cmd
 }
 
@@ -80,7 +80,8 @@ func mailTestCommand(e env) *cobra.Command {
 				return errors.New("AUTH_SMTP_HOST is not set: no mail is sent")
 			}
 			sample := mailer.Sample(mailer.VerifyEmail, c.Mail.Locale)
-			sample.To, sample.Link = to, c.FrontendURL+"/verify-email#token=this-is-only-a-test"
+			sample.To = to
+			sample.Link = strings.NewReplacer("{page}", "verify-email", "{token}", "this-is-only-a-test").Replace(c.LinkPattern())
 			if err := m.Send(cmd.Context(), sample); err != nil {
 				return err
 			}
@@ -162,6 +163,6 @@ func templatesPreviewCommand(e env) *cobra.Command {
 
 // templatesIn reads templates without the service's other settings.
 func templatesIn(dir string) (*mailer.Templates, error) {
-	t, err := mailer.NewTemplates(mailer.Design{ProductName: "Example", TemplatesDir: dir})
+	t, err := mailer.NewTemplates(mailer.Design{ProductName: "Example", TemplatesDir: dir, CreditsScale: 2})
 	return t, inSettings(err)
 }

@@ -33,6 +33,9 @@ func serveCommand(e env) *cobra.Command {
 func serve(ctx context.Context, c config.Config, e env) error {
 	log := telemetry.NewLogger(e.stdout, c.Log.Format, c.Log.Level)
 	warn(ctx, log, c, e)
+	if _, err := newMailer(c); err != nil {
+		return err // before anything is touched: a broken template is a wrong setting too
+	}
 	l, err := listen(ctx, c)
 	if err != nil {
 		return err
@@ -68,6 +71,9 @@ func warn(ctx context.Context, log *slog.Logger, c config.Config, e env) {
 	}
 	if c.SMTP.Host == "" {
 		log.WarnContext(ctx, "AUTH_SMTP_HOST is not set: no mail is sent, forgotten passwords cannot be reset")
+	}
+	if !c.HidesLinkTokens() {
+		log.WarnContext(ctx, "AUTH_FRONTEND_URL has {token} before a #: servers and their logs see the tokens of mailed links")
 	}
 	if c.JWT.Algorithm == "HS256" {
 		log.WarnContext(ctx, "AUTH_JWT_ALGORITHM is HS256: no other service can verify tokens")

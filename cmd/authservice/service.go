@@ -124,8 +124,9 @@ func identityOptions(c config.Config, key []byte) identity.Options {
 		RequireVerifiedEmail: c.RequireEmailVerification,
 		RefreshKey:           tokens.DeriveKey(key, "refresh"),
 		RefreshTokenTTL:      c.RefreshTokenTTL, RefreshGrace: c.RefreshGrace, SessionTTL: c.SessionTTL, MaxSessions: c.MaxSessions,
-		LinkKey: tokens.DeriveKey(key, "links"), LinkBase: c.FrontendURL,
+		LinkKey: tokens.DeriveKey(key, "links"), LinkPattern: c.LinkPattern(),
 		ResetTTL: c.ResetLinkTTL, VerifyTTL: c.VerificationLinkTTL, InvitationTTL: c.InvitationTTL,
+		LowBalance: c.Mail.LowBalance,
 		Limits: identity.Limits{
 			LoginPerAddress: ratelimit.Rate(l.LoginAddress), LoginPerPair: ratelimit.Rate(l.LoginPair),
 			LoginPerAccount: ratelimit.Rate(l.LoginAccount), LoginUnderAttack: ratelimit.Rate(l.LoginUnderAttack),
@@ -171,7 +172,7 @@ func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *s
 	health := newHealth(d.pool)
 	handler, err := httpapi.New(httpapi.Options{
 		Identity: d.identity, Ledger: d.ledger, Tokens: d.tokens, Audit: d.audit, Ready: health.check, Log: log,
-		Pages: webui.PagesOptions{ProductName: c.Mail.ProductName}, Mailbox: mailbox, TrustedProxies: c.TrustedProxies,
+		Pages: webui.PagesOptions{ProductName: c.Mail.ProductName, HomeURL: c.Mail.HomeURL}, Mailbox: mailbox, TrustedProxies: c.TrustedProxies,
 		Scale: c.CreditsScale, RequestTimeout: c.HTTP.RequestTimeout, MaxBody: maxBody,
 	})
 	if err != nil {

@@ -19,8 +19,8 @@ type Config struct {
 
 	Env       string `default:"production" desc:"development, staging or production; production is the strictest"`
 	PublicURL string `split_words:"true" default:"http://localhost:8080" desc:"where people reach the service; the default issuer of tokens"`
-	// FrontendURL is derived from PublicURL where it is empty.
-	FrontendURL string `split_words:"true" desc:"where your product has pages of its own for mailed links, /verify-email and /reset-password; AUTH_PUBLIC_URL if empty"`
+	// FrontendURL is used by way of LinkPattern.
+	FrontendURL string `split_words:"true" desc:"where your product has pages of its own for mailed links, such as https://app.example.com or https://app.example.com/account/{page}#token={token}; AUTH_PUBLIC_URL if empty"`
 	// TrustedProxies are addresses or networks.
 	TrustedProxies Networks `split_words:"true" desc:"comma-separated addresses or networks (10.0.0.0/8) of the proxies in front of the service, whose X-Forwarded-For tells the client's address; nobody's if empty"`
 
@@ -127,10 +127,12 @@ type SMTP struct {
 // Mail is what mails look like.
 type Mail struct {
 	ProductName    string   `split_words:"true" default:"Auth Service" desc:"your product's name in mails and on pages"`
+	HomeURL        string   `split_words:"true" desc:"where your product is, for mails and pages to lead people there"`
 	LogoURL        string   `split_words:"true" desc:"picture that stands in mails in place of the name"`
 	SupportAddress string   `split_words:"true" desc:"where people get help: an e-mail address"`
 	PrimaryColor   string   `split_words:"true" default:"#1d4ed8" desc:"colour of buttons"`
-	Locale         string   `default:"en" desc:"language of mails"`
+	Locale         string   `default:"en" desc:"language of mails to people who have none: en, de, it, or one that AUTH_MAIL_TEMPLATES_DIR has"`
+	LowBalance     int64    `split_words:"true" default:"0" desc:"balance below which people are warned once, in the smallest unit; 0 warns nobody"`
 	Disabled       []string `desc:"kinds of mail that are not sent, comma-separated: welcome, new_sign_in, credits_granted, low_balance"`
 	TemplatesDir   string   `split_words:"true" desc:"templates that replace the built-in ones, file by file"`
 }

@@ -110,10 +110,6 @@ func names() []string {
 // derive fills in what follows from other settings.
 func (c *Config) derive() {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
-	c.FrontendURL = strings.TrimRight(c.FrontendURL, "/")
-	if c.FrontendURL == "" {
-		c.FrontendURL = c.PublicURL
-	}
 	if c.JWT.Issuer == "" {
 		c.JWT.Issuer = c.PublicURL
 	}
@@ -196,9 +192,6 @@ func ReservedIn(environ []string) []string {
 func (c Config) WithPublicURL(url string) Config {
 	if c.JWT.Issuer == c.PublicURL {
 		c.JWT.Issuer = url
-	}
-	if c.FrontendURL == c.PublicURL {
-		c.FrontendURL = url
 	}
 	c.PublicURL = url
 	return c

@@ -13,7 +13,7 @@ import (
 func defaults() Config {
 	return Config{
 		DatabaseURL: NewSecret(goodURL), EncryptionKey: NewSecret(goodKey),
-		Env: Production, PublicURL: "http://localhost:8080", FrontendURL: "http://localhost:8080",
+		Env: Production, PublicURL: "http://localhost:8080",
 		HTTP: HTTP{
 			Addr: ":8080", ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
 			IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second, ShutdownTimeout: 20 * time.Second,
@@ -64,14 +64,14 @@ func TestConfig_Load(t *testing.T) {
 			"AUTH_LIMIT_LINK=8/8s", "AUTH_LIMIT_REFRESH=9/9s", "AUTH_LIMIT_CONFIRM=10/10s",
 			"AUTH_SMTP_HOST=mail.example.com", "AUTH_SMTP_PORT=465", "AUTH_SMTP_USERNAME=me", "AUTH_SMTP_PASSWORD=hunter2", "AUTH_SMTP_TLS=tls",
 			"AUTH_SMTP_FROM=Example <no-reply@example.com>", "AUTH_SMTP_CA_FILE=/etc/ca.pem",
-			"AUTH_MAIL_PRODUCT_NAME=Example", "AUTH_MAIL_LOGO_URL=https://example.com/logo.png", "AUTH_MAIL_SUPPORT_ADDRESS=help@example.com",
-			"AUTH_MAIL_PRIMARY_COLOR=#123456", "AUTH_MAIL_LOCALE=de", "AUTH_MAIL_DISABLED=welcome,low_balance", "AUTH_MAIL_TEMPLATES_DIR=/etc/templates",
+			"AUTH_MAIL_PRODUCT_NAME=Example", "AUTH_MAIL_HOME_URL=https://www.example.com/", "AUTH_MAIL_LOGO_URL=https://example.com/logo.png", "AUTH_MAIL_SUPPORT_ADDRESS=help@example.com",
+			"AUTH_MAIL_PRIMARY_COLOR=#123456", "AUTH_MAIL_LOCALE=de", "AUTH_MAIL_LOW_BALANCE=500", "AUTH_MAIL_DISABLED=welcome,low_balance", "AUTH_MAIL_TEMPLATES_DIR=/etc/templates",
 			"AUTH_CREDITS_SCALE=0", "AUTH_LOG_FORMAT=text", "AUTH_LOG_LEVEL=warn",
 		}
 		require.Len(t, set, len(names()), "a setting without a test")
 		require.Empty(t, diff(Config{
 			DatabaseURL: NewSecret(goodURL), EncryptionKey: NewSecret(goodKey), PasswordPepper: NewSecret(goodPepper), PasswordPepperPrevious: NewSecret(olderPepper),
-			Env: Staging, PublicURL: "https://auth.example.com", FrontendURL: "https://www.example.com/app",
+			Env: Staging, PublicURL: "https://auth.example.com", FrontendURL: "https://www.example.com/app/",
 			TrustedProxies: Networks{netip.MustParsePrefix("10.0.0.0/8")},
 			HTTP: HTTP{
 				Addr: "127.0.0.1:1", ReadHeaderTimeout: 1 * time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 40 * time.Second,
@@ -96,8 +96,8 @@ func TestConfig_Load(t *testing.T) {
 				From: "Example <no-reply@example.com>", CAFile: "/etc/ca.pem",
 			},
 			Mail: Mail{
-				ProductName: "Example", LogoURL: "https://example.com/logo.png", SupportAddress: "help@example.com", PrimaryColor: "#123456",
-				Locale: "de", Disabled: []string{"welcome", "low_balance"}, TemplatesDir: "/etc/templates",
+				ProductName: "Example", HomeURL: "https://www.example.com/", LogoURL: "https://example.com/logo.png", SupportAddress: "help@example.com", PrimaryColor: "#123456",
+				Locale: "de", LowBalance: 500, Disabled: []string{"welcome", "low_balance"}, TemplatesDir: "/etc/templates",
 			},
 			Log: Log{Format: "text", Level: "warn"},
 		}, load(t, set...)))
@@ -194,21 +194,11 @@ func TestConfig_Load_Concurrently(t *testing.T) {
 	wg.Wait()
 	even, odd := defaults(), defaults()
 	even.JWT.Audience, even.CreditsScale = "even", 0
-	odd.PublicURL, odd.FrontendURL, odd.JWT.Issuer = "https://odd.example.com", "https://odd.example.com", "https://odd.example.com"
+	odd.PublicURL, odd.JWT.Issuer = "https://odd.example.com", "https://odd.example.com"
 	for i := range n {
 		require.NoError(t, errs[i])
 		require.Empty(t, diff([]Config{even, odd}[i%2], got[i]))
 	}
-}
-
-func TestConfig_FrontendURL(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, "https://auth.example.com", load(t, "AUTH_PUBLIC_URL=https://auth.example.com/").FrontendURL, "the public one")
-
-	c := load(t, "AUTH_PUBLIC_URL=https://auth.example.com", "AUTH_FRONTEND_URL=https://www.example.com/app//")
-	require.Equal(t, "https://www.example.com/app", c.FrontendURL)
-	require.Equal(t, "https://auth.example.com", c.PublicURL)
-	require.Equal(t, "https://auth.example.com", c.JWT.Issuer)
 }
 
 func TestConfig_WithPublicURL(t *testing.T) {
@@ -216,12 +206,14 @@ func TestConfig_WithPublicURL(t *testing.T) {
 	const listened = "http://127.0.0.1:1234"
 	before := load(t)
 	want := before
-	want.PublicURL, want.FrontendURL, want.JWT.Issuer = listened, listened, listened
+	want.PublicURL, want.JWT.Issuer = listened, listened
 	require.Empty(t, diff(want, before.WithPublicURL(listened)), "what followed the old one follows the new one")
 	require.Empty(t, diff(defaults(), before), "the receiver is left alone")
 
 	c := load(t, "AUTH_JWT_ISSUER=https://issuer.example.com", "AUTH_FRONTEND_URL=https://www.example.com").WithPublicURL(listened)
 	require.Equal(t, listened, c.PublicURL)
 	require.Equal(t, "https://issuer.example.com", c.JWT.Issuer)
-	require.Equal(t, "https://www.example.com", c.FrontendURL)
+	require.Equal(t, "https://www.example.com/{page}#token={token}", c.LinkPattern())
+	c = before.WithPublicURL(listened)
+	require.Equal(t, listened+"/{page}#token={token}", c.LinkPattern())
 }

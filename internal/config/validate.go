@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"net"
 	"net/mail"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,9 @@ import (
 // exampleSecret stands in .env.example wherever a secret belongs. The service
 // does not start with it.
 const exampleSecret = "change-me"
+
+// maxCredits is the largest amount of credits, which every client counts exactly.
+const maxCredits = 1<<53 - 1
 
 // validate adds everything that is wrong.
 func (c *Config) validate(p *problems) {
@@ -28,16 +30,12 @@ func (c *Config) validate(p *problems) {
 	must(c.DatabaseURL.IsSet(), databaseURL, "must not be empty") // as a file may be
 	must(!strings.Contains(c.DatabaseURL.Reveal(), ":"+exampleSecret+"@"), databaseURL, "still has the example's password")
 
-	webURL := func(value, name string) {
-		u, err := url.Parse(value)
-		isURL := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
-		must(isURL, name, "must be a URL such as https://auth.example.com")
-		must(!isURL || c.Env != Production || u.Scheme == "https" || loopback(u.Hostname()), name, "must be https in production")
+	if public, ok := webURL(c.PublicURL); ok && !strings.ContainsAny(c.PublicURL, "?#") {
+		c.mustBeHTTPS(p, public, "AUTH_PUBLIC_URL")
+	} else {
+		p.add("AUTH_PUBLIC_URL", "must be a URL such as https://auth.example.com")
 	}
-	webURL(c.PublicURL, "AUTH_PUBLIC_URL")
-	if c.FrontendURL != c.PublicURL {
-		webURL(c.FrontendURL, "AUTH_FRONTEND_URL")
-	}
+	c.checkLinks(p)
 
 	c.checkSecrets(p)
 	must(c.BcryptCost >= 4 && c.BcryptCost <= 18, "AUTH_BCRYPT_COST", "must be from 4 to 18")
@@ -119,6 +117,11 @@ func (c *Config) PreviousPeppers() (peppers [][]byte) {
 
 // checkMail leaves to package mailer what only it can tell, such as broken templates.
 func (c *Config) checkMail(p *problems) {
+	p.must(c.Mail.LowBalance >= 0 && c.Mail.LowBalance <= maxCredits, "AUTH_MAIL_LOW_BALANCE", "must be from 0 to 9007199254740991")
+	if c.Mail.HomeURL != "" {
+		_, ok := webURL(c.Mail.HomeURL)
+		p.must(ok, "AUTH_MAIL_HOME_URL", "must be a URL such as https://www.example.com")
+	}
 	m := c.SMTP
 	p.must(m.Host != "" || !c.RequireEmailVerification, "AUTH_REQUIRE_EMAIL_VERIFICATION", "needs AUTH_SMTP_HOST")
 	p.must(slices.Contains([]string{"none", "starttls", "tls"}, m.TLS), "AUTH_SMTP_TLS", "must be one of none, starttls, tls")

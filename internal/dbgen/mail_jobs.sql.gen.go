@@ -7,6 +7,7 @@ package dbgen
 
 import (
 	"context"
+	"time"
 )
 
 const mailJobDeleteOfUser = `-- name: MailJobDeleteOfUser :exec
@@ -23,4 +24,102 @@ type MailJobDeleteOfUserParams struct {
 func (q *Queries) MailJobDeleteOfUser(ctx context.Context, db DBTX, arg MailJobDeleteOfUserParams) error {
 	_, err := db.Exec(ctx, mailJobDeleteOfUser, arg.Kind, arg.UserID)
 	return err
+}
+
+const mailJobListFailed = `-- name: MailJobListFailed :many
+SELECT
+    j.id,
+    (j.args ->> 'template')::text AS template,
+    coalesce(nullif(j.args ->> 'to', ''), u.email, '')::text AS recipient,
+    j.attempt::int AS tries,
+    coalesce(j.errors[cardinality(j.errors)] ->> 'error', '')::text AS last_error,
+    j.created_at,
+    j.finalized_at
+FROM river_job j
+LEFT JOIN users u ON u.id = (j.args ->> 'user_id')::uuid
+WHERE j.kind = $1 AND j.state IN ('cancelled', 'discarded') AND j.id > $2
+ORDER BY j.id
+LIMIT $3
+`
+
+type MailJobListFailedParams struct {
+	Kind     string
+	After    int64
+	PageSize int32
+}
+
+type MailJobListFailedRow struct {
+	ID          int64
+	Template    string
+	Recipient   string
+	Tries       int32
+	LastError   string
+	CreatedAt   time.Time
+	FinalizedAt *time.Time
+}
+
+// Those that are not tried any more, oldest first: the server refused them for
+// good, or did not take them for as long as they were tried.
+func (q *Queries) MailJobListFailed(ctx context.Context, db DBTX, arg MailJobListFailedParams) ([]MailJobListFailedRow, error) {
+	rows, err := db.Query(ctx, mailJobListFailed, arg.Kind, arg.After, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []MailJobListFailedRow
+	for rows.Next() {
+		var i MailJobListFailedRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Template,
+			&i.Recipient,
+			&i.Tries,
+			&i.LastError,
+			&i.CreatedAt,
+			&i.FinalizedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const mailJobRetryFailed = `-- name: MailJobRetryFailed :many
+UPDATE river_job
+SET state = 'available', attempt = 0, errors = NULL, finalized_at = NULL, scheduled_at = now()
+WHERE kind = $1 AND state IN ('cancelled', 'discarded') AND (id = ANY ($2::bigint[]) OR $3::boolean)
+RETURNING id
+`
+
+type MailJobRetryFailedParams struct {
+	Kind  string
+	Ids   []int64
+	Every bool
+}
+
+// Begins anew, with as many tries as the first time (River's own retry adds one)
+// and no wait before the next (it counts the errors for that). Of two who do so
+// at once one gets the job; the other finds that it has not failed.
+func (q *Queries) MailJobRetryFailed(ctx context.Context, db DBTX, arg MailJobRetryFailedParams) ([]int64, error) {
+	rows, err := db.Query(ctx, mailJobRetryFailed, arg.Kind, arg.Ids, arg.Every)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -144,4 +144,12 @@ type User struct {
 	SuspendedUntil   *time.Time
 	SuspensionReason *string
 	DeletedAt        *time.Time
+	Locale           *string
+}
+
+type UserDevice struct {
+	UserID      uuid.UUID
+	Device      string
+	FirstSeenAt time.Time
+	LastSeenAt  time.Time
 }

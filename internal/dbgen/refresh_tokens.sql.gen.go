@@ -26,7 +26,7 @@ func (q *Queries) RefreshTokenExpiry(ctx context.Context, db DBTX, tokenHash []b
 const refreshTokenGet = `-- name: RefreshTokenGet :one
 SELECT t.expires_at, t.rotated_at,
        s.id AS session_id, s.expires_at AS session_expires_at, s.ended_at AS session_ended_at,
-       u.id, u.email, u.email_verified, u.name, u.metadata, u.role, u.status, u.password_hash, u.created_at, u.updated_at, u.last_login_at, u.suspended_at, u.suspended_until, u.suspension_reason, u.deleted_at
+       u.id, u.email, u.email_verified, u.name, u.metadata, u.role, u.status, u.password_hash, u.created_at, u.updated_at, u.last_login_at, u.suspended_at, u.suspended_until, u.suspension_reason, u.deleted_at, u.locale
 FROM refresh_tokens t
 JOIN sessions s ON s.id = t.session_id
 JOIN users u ON u.id = s.user_id
@@ -67,6 +67,7 @@ func (q *Queries) RefreshTokenGet(ctx context.Context, db DBTX, tokenHash []byte
 		&i.User.SuspendedUntil,
 		&i.User.SuspensionReason,
 		&i.User.DeletedAt,
+		&i.User.Locale,
 	)
 	return i, err
 }

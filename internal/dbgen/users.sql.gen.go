@@ -14,7 +14,7 @@ import (
 
 const userErase = `-- name: UserErase :exec
 UPDATE users
-SET email = NULL, email_verified = false, name = '', metadata = '{}', role = 'user', status = 'active', password_hash = NULL,
+SET email = NULL, email_verified = false, name = '', locale = NULL, metadata = '{}', role = 'user', status = 'active', password_hash = NULL,
     suspended_at = NULL, suspended_until = NULL, suspension_reason = NULL, last_login_at = NULL,
     deleted_at = $1::timestamptz, updated_at = $1
 WHERE id = $2 AND deleted_at IS NULL
@@ -32,7 +32,7 @@ func (q *Queries) UserErase(ctx context.Context, db DBTX, arg UserEraseParams) e
 }
 
 const userGet = `-- name: UserGet :one
-SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at FROM users WHERE id = $1 AND deleted_at IS NULL
+SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale FROM users WHERE id = $1 AND deleted_at IS NULL
 `
 
 func (q *Queries) UserGet(ctx context.Context, db DBTX, id uuid.UUID) (User, error) {
@@ -54,12 +54,13 @@ func (q *Queries) UserGet(ctx context.Context, db DBTX, id uuid.UUID) (User, err
 		&i.SuspendedUntil,
 		&i.SuspensionReason,
 		&i.DeletedAt,
+		&i.Locale,
 	)
 	return i, err
 }
 
 const userGetByEmail = `-- name: UserGetByEmail :one
-SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at FROM users WHERE email = $1
+SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale FROM users WHERE email = $1
 `
 
 func (q *Queries) UserGetByEmail(ctx context.Context, db DBTX, email *string) (User, error) {
@@ -81,14 +82,15 @@ func (q *Queries) UserGetByEmail(ctx context.Context, db DBTX, email *string) (U
 		&i.SuspendedUntil,
 		&i.SuspensionReason,
 		&i.DeletedAt,
+		&i.Locale,
 	)
 	return i, err
 }
 
 const userInsert = `-- name: UserInsert :one
-INSERT INTO users (id, email, email_verified, name, role, password_hash, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
-RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+INSERT INTO users (id, email, email_verified, name, locale, role, password_hash, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale
 `
 
 type UserInsertParams struct {
@@ -96,6 +98,7 @@ type UserInsertParams struct {
 	Email         *string
 	EmailVerified bool
 	Name          string
+	Locale        *string
 	Role          string
 	PasswordHash  *string
 	Now           time.Time
@@ -109,6 +112,7 @@ func (q *Queries) UserInsert(ctx context.Context, db DBTX, arg UserInsertParams)
 		arg.Email,
 		arg.EmailVerified,
 		arg.Name,
+		arg.Locale,
 		arg.Role,
 		arg.PasswordHash,
 		arg.Now,
@@ -130,12 +134,13 @@ func (q *Queries) UserInsert(ctx context.Context, db DBTX, arg UserInsertParams)
 		&i.SuspendedUntil,
 		&i.SuspensionReason,
 		&i.DeletedAt,
+		&i.Locale,
 	)
 	return i, err
 }
 
 const userList = `-- name: UserList :many
-SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at FROM users
+SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale FROM users
 WHERE deleted_at IS NULL
   AND id < $1
   AND ($2::text IS NULL OR email = $2)
@@ -194,6 +199,7 @@ func (q *Queries) UserList(ctx context.Context, db DBTX, arg UserListParams) ([]
 			&i.SuspendedUntil,
 			&i.SuspensionReason,
 			&i.DeletedAt,
+			&i.Locale,
 		); err != nil {
 			return nil, err
 		}
@@ -240,7 +246,7 @@ func (q *Queries) UserListSuspensionsOver(ctx context.Context, db DBTX, arg User
 }
 
 const userLock = `-- name: UserLock :one
-SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE
+SELECT id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale FROM users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE
 `
 
 // Whatever changes who a user is, or what they may, begins here: changes of one
@@ -265,6 +271,7 @@ func (q *Queries) UserLock(ctx context.Context, db DBTX, id uuid.UUID) (User, er
 		&i.SuspendedUntil,
 		&i.SuspensionReason,
 		&i.DeletedAt,
+		&i.Locale,
 	)
 	return i, err
 }
@@ -303,7 +310,7 @@ func (q *Queries) UserLockAdmins(ctx context.Context, db DBTX, now *time.Time) (
 const userLoggedIn = `-- name: UserLoggedIn :one
 UPDATE users SET last_login_at = $1
 WHERE id = $2 AND deleted_at IS NULL AND (status = 'active' OR suspended_until <= $1)
-RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale
 `
 
 type UserLoggedInParams struct {
@@ -333,6 +340,7 @@ func (q *Queries) UserLoggedIn(ctx context.Context, db DBTX, arg UserLoggedInPar
 		&i.SuspendedUntil,
 		&i.SuspensionReason,
 		&i.DeletedAt,
+		&i.Locale,
 	)
 	return i, err
 }
@@ -340,7 +348,7 @@ func (q *Queries) UserLoggedIn(ctx context.Context, db DBTX, arg UserLoggedInPar
 const userSetEmail = `-- name: UserSetEmail :one
 UPDATE users SET email = $1, email_verified = true, updated_at = $2
 WHERE id = $3 AND deleted_at IS NULL
-RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale
 `
 
 type UserSetEmailParams struct {
@@ -369,6 +377,7 @@ func (q *Queries) UserSetEmail(ctx context.Context, db DBTX, arg UserSetEmailPar
 		&i.SuspendedUntil,
 		&i.SuspensionReason,
 		&i.DeletedAt,
+		&i.Locale,
 	)
 	return i, err
 }
@@ -376,7 +385,7 @@ func (q *Queries) UserSetEmail(ctx context.Context, db DBTX, arg UserSetEmailPar
 const userSetPassword = `-- name: UserSetPassword :one
 UPDATE users SET password_hash = $1, updated_at = $2
 WHERE id = $3 AND deleted_at IS NULL
-RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale
 `
 
 type UserSetPasswordParams struct {
@@ -404,6 +413,7 @@ func (q *Queries) UserSetPassword(ctx context.Context, db DBTX, arg UserSetPassw
 		&i.SuspendedUntil,
 		&i.SuspensionReason,
 		&i.DeletedAt,
+		&i.Locale,
 	)
 	return i, err
 }
@@ -412,7 +422,7 @@ const userSuspend = `-- name: UserSuspend :one
 UPDATE users
 SET status = 'suspended', suspended_at = $1, suspended_until = $2, suspension_reason = $3, updated_at = $1
 WHERE id = $4 AND deleted_at IS NULL
-RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale
 `
 
 type UserSuspendParams struct {
@@ -446,6 +456,7 @@ func (q *Queries) UserSuspend(ctx context.Context, db DBTX, arg UserSuspendParam
 		&i.SuspendedUntil,
 		&i.SuspensionReason,
 		&i.DeletedAt,
+		&i.Locale,
 	)
 	return i, err
 }
@@ -454,7 +465,7 @@ const userUnsuspend = `-- name: UserUnsuspend :one
 UPDATE users
 SET status = 'active', suspended_at = NULL, suspended_until = NULL, suspension_reason = NULL, updated_at = $1
 WHERE id = $2 AND deleted_at IS NULL
-RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale
 `
 
 type UserUnsuspendParams struct {
@@ -481,6 +492,7 @@ func (q *Queries) UserUnsuspend(ctx context.Context, db DBTX, arg UserUnsuspendP
 		&i.SuspendedUntil,
 		&i.SuspensionReason,
 		&i.DeletedAt,
+		&i.Locale,
 	)
 	return i, err
 }
@@ -488,25 +500,28 @@ func (q *Queries) UserUnsuspend(ctx context.Context, db DBTX, arg UserUnsuspendP
 const userUpdate = `-- name: UserUpdate :one
 UPDATE users
 SET name = coalesce($1, name),
-    metadata = coalesce($2, metadata),
-    role = coalesce($3, role),
-    updated_at = $4
-WHERE id = $5 AND deleted_at IS NULL
-RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at
+    locale = nullif(coalesce($2, locale), ''),
+    metadata = coalesce($3, metadata),
+    role = coalesce($4, role),
+    updated_at = $5
+WHERE id = $6 AND deleted_at IS NULL
+RETURNING id, email, email_verified, name, metadata, role, status, password_hash, created_at, updated_at, last_login_at, suspended_at, suspended_until, suspension_reason, deleted_at, locale
 `
 
 type UserUpdateParams struct {
 	Name     *string
+	Locale   *string
 	Metadata []byte
 	Role     *string
 	Now      time.Time
 	ID       uuid.UUID
 }
 
-// Null leaves a column as it is.
+// Null leaves a column as it is; an empty locale is none.
 func (q *Queries) UserUpdate(ctx context.Context, db DBTX, arg UserUpdateParams) (User, error) {
 	row := db.QueryRow(ctx, userUpdate,
 		arg.Name,
+		arg.Locale,
 		arg.Metadata,
 		arg.Role,
 		arg.Now,
@@ -529,6 +544,7 @@ func (q *Queries) UserUpdate(ctx context.Context, db DBTX, arg UserUpdateParams)
 		&i.SuspendedUntil,
 		&i.SuspensionReason,
 		&i.DeletedAt,
+		&i.Locale,
 	)
 	return i, err
 }

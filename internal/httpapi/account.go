@@ -19,7 +19,7 @@ func (s *server) GetMe(ctx context.Context, _ apigen.GetMeRequestObject) (apigen
 // UpdateMe serves PATCH /v1/me.
 func (s *server) UpdateMe(ctx context.Context, r apigen.UpdateMeRequestObject) (apigen.UpdateMeResponseObject, error) {
 	user, err := s.o.Identity.UpdateMe(ctx, callOf(ctx).caller.UserID, identity.UserChange{
-		Name: r.Body.Name, Metadata: compact(r.Body.Metadata),
+		Name: r.Body.Name, Locale: orCleared(r.Body.Locale), Metadata: compact(r.Body.Metadata),
 	})
 	if err != nil {
 		return nil, err

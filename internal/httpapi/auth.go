@@ -9,11 +9,11 @@ import (
 
 // RegisterUser serves POST /v1/auth/register.
 func (s *server) RegisterUser(ctx context.Context, r apigen.RegisterUserRequestObject) (apigen.RegisterUserResponseObject, error) {
-	n := identity.NewUser{Email: r.Body.Email, Password: r.Body.Password}
-	if r.Body.Name != nil {
-		n.Name = *r.Body.Name
-	}
-	session, err := s.o.Identity.Register(ctx, n, callOf(ctx).device)
+	call := callOf(ctx)
+	session, err := s.o.Identity.Register(ctx, identity.NewUser{
+		Email: r.Body.Email, Password: r.Body.Password, Name: orZero(r.Body.Name),
+		Locale: orZero(r.Body.Locale), AcceptLanguage: call.acceptLanguage,
+	}, call.device)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,8 @@ type call struct {
 	key         string // Idempotency-Key
 	fingerprint [32]byte
 	err         *apperr.Error // why it was refused
+
+	acceptLanguage string // the header in which a browser names its person's languages
 }
 
 type callKey struct{}

@@ -29,6 +29,23 @@ func orNull[T any](p *T) nullable.Nullable[T] {
 	return nullable.NewNullableWithValue(*p)
 }
 
+// orZero is what a member is that was left out.
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// orCleared is nil for a member that was left out, and empty for null.
+func orCleared(n nullable.Nullable[string]) *string {
+	if !n.IsSpecified() {
+		return nil
+	}
+	value, _ := n.Get() // fails for null, and is empty then
+	return &value
+}
+
 // compact returns a JSON object without white space, nil for none.
 func compact(raw *json.RawMessage) json.RawMessage {
 	if raw == nil {
@@ -55,7 +72,7 @@ func toSession(s identity.Session) apigen.Session {
 
 func toUser(u identity.User) apigen.User {
 	out := apigen.User{
-		ID: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Name: u.Name,
+		ID: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Name: u.Name, Locale: orNull(u.Locale),
 		Role: apigen.UserRole(u.Role), Status: apigen.UserStatus(u.Status), Metadata: u.Metadata,
 		Suspension: nullable.NewNullNullable[apigen.Suspension](),
 		CreatedAt:  u.CreatedAt, UpdatedAt: u.UpdatedAt, LastLoginAt: orNull(u.LastLoginAt),
@@ -78,6 +95,10 @@ func toExportedSession(s identity.SessionInfo) apigen.ExportedSession {
 		ID: s.ID, IP: addressOrNull(s.IP), UserAgent: s.UserAgent, CreatedAt: s.CreatedAt, LastUsedAt: s.LastUsedAt,
 		ExpiresAt: s.ExpiresAt, EndedAt: orNull(s.EndedAt), EndReason: orNull(s.EndReason),
 	}
+}
+
+func toExportedDevice(d identity.KnownDevice) apigen.ExportedDevice {
+	return apigen.ExportedDevice{Name: d.Name, FirstSeenAt: d.FirstSeenAt, LastSeenAt: d.LastSeenAt}
 }
 
 func addressOrNull(address netip.Addr) nullable.Nullable[string] {

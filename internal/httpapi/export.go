@@ -60,6 +60,10 @@ func (e export) write(w io.Writer) error {
 	for i, session := range e.held.Sessions {
 		sessions[i] = toExportedSession(session)
 	}
+	devices := make([]apigen.ExportedDevice, len(e.held.Devices))
+	for i, device := range e.held.Devices {
+		devices[i] = toExportedDevice(device)
+	}
 	keys := make([]apigen.APIKey, len(e.held.APIKeys))
 	for i, key := range e.held.APIKeys {
 		keys[i] = toAPIKey(key)
@@ -68,6 +72,7 @@ func (e export) write(w io.Writer) error {
 	out.value(`{"exported_at":`, time.Now().UTC())
 	out.value(`,"user":`, toUser(e.held.User))
 	out.value(`,"sessions":`, sessions)
+	out.value(`,"devices":`, devices)
 	out.value(`,"api_keys":`, keys)
 	out.text(`,"audit_events":[`)
 	before := uuid.Max

@@ -26,8 +26,9 @@ func (s *server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		started := time.Now()
 		req := c.Request()
 		call := &call{
-			id:     req.Header.Get("X-Request-ID"),
-			device: identity.Device{IP: clientAddress(c), UserAgent: req.UserAgent()},
+			id:             req.Header.Get("X-Request-ID"),
+			device:         identity.Device{IP: clientAddress(c), UserAgent: req.UserAgent()},
+			acceptLanguage: req.Header.Get("Accept-Language"),
 		}
 		if !validRequestID.MatchString(call.id) {
 			call.id = uuid.Must(uuid.NewV7()).String()

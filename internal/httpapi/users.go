@@ -34,10 +34,7 @@ func (s *server) ListUsers(ctx context.Context, r apigen.ListUsersRequestObject)
 
 // CreateUser serves POST /v1/users.
 func (s *server) CreateUser(ctx context.Context, r apigen.CreateUserRequestObject) (apigen.CreateUserResponseObject, error) {
-	n := identity.NewUser{Email: r.Body.Email, Role: identity.RoleUser}
-	if r.Body.Name != nil {
-		n.Name = *r.Body.Name
-	}
+	n := identity.NewUser{Email: r.Body.Email, Name: orZero(r.Body.Name), Locale: orZero(r.Body.Locale), Role: identity.RoleUser}
 	if r.Body.Role != nil {
 		n.Role = string(*r.Body.Role)
 	}
@@ -60,7 +57,7 @@ func (s *server) GetUser(ctx context.Context, r apigen.GetUserRequestObject) (ap
 // UpdateUser serves PATCH /v1/users/{user_id}.
 func (s *server) UpdateUser(ctx context.Context, r apigen.UpdateUserRequestObject) (apigen.UpdateUserResponseObject, error) {
 	user, err := s.o.Identity.ChangeUser(ctx, callOf(ctx).caller, r.UserID, identity.UserChange{
-		Name: r.Body.Name, Metadata: compact(r.Body.Metadata), Role: (*string)(r.Body.Role),
+		Name: r.Body.Name, Locale: orCleared(r.Body.Locale), Metadata: compact(r.Body.Metadata), Role: (*string)(r.Body.Role),
 	})
 	if err != nil {
 		return nil, err

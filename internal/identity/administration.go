@@ -65,12 +65,15 @@ func notFoundOr(err error) error {
 }
 
 // Invite makes a user and mails a link with which to set a password. Errors:
-// ErrEmailTaken, ErrAdminRequired, an invalid address or name.
+// ErrEmailTaken, ErrAdminRequired, an invalid address, name or locale.
 func (s *Service) Invite(ctx context.Context, by Caller, n NewUser) (user User, err error) {
 	if n.Email, err = NormalizeEmail(n.Email); err != nil {
 		return User{}, err
 	}
 	if err := checkName(n.Name); err != nil {
+		return User{}, err
+	}
+	if n.Locale, err = normalizeLocale(n.Locale); err != nil {
 		return User{}, err
 	}
 	if n.Role == RoleAdmin && !by.IsAdmin() {
@@ -120,7 +123,7 @@ func (s *Service) administer(ctx context.Context, by Caller, id uuid.UUID, lockA
 }
 
 // ChangeUser changes a user's profile or role. Errors: ErrUserNotFound,
-// ErrAdminRequired, ErrLastAdmin, an invalid name.
+// ErrAdminRequired, ErrLastAdmin, an invalid name or locale.
 func (s *Service) ChangeUser(ctx context.Context, by Caller, id uuid.UUID, c UserChange) (user User, err error) {
 	if c.Role != nil && *c.Role == RoleAdmin && !by.IsAdmin() {
 		return User{}, ErrAdminRequired

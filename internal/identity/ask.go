@@ -25,6 +25,7 @@ type asked struct {
 	What         string
 	Email        string // normalised
 	Name         string // of who registers
+	Locale       string // of who registers
 	PasswordHash string // of who registers
 	Source       audit.Source
 }
@@ -57,7 +58,8 @@ func (s *Service) ask(ctx context.Context, a asked) error {
 	})
 }
 
-// Answer is the work of an Asked.
+// Answer is the work of an Asked, and ends the job with it: whoever asked once
+// gets one mail.
 func (s *Service) Answer(ctx context.Context, job Asked) error {
 	var a asked
 	plain, err := s.Sealer.Open(job.Sealed, askedSeal)
@@ -65,10 +67,15 @@ func (s *Service) Answer(ctx context.Context, job Asked) error {
 		err = json.Unmarshal(plain, &a)
 	}
 	if err != nil {
-		return jobs.Moot(err) // the encryption key was changed meanwhile
+		return jobs.Final(err) // the encryption key was changed meanwhile
 	}
 	ctx = audit.WithSource(ctx, a.Source)
-	return pgdb.InTx(ctx, s.pool, func(tx pgx.Tx) error { return s.answer(ctx, tx, a) }, isEmailTaken)
+	return pgdb.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		if err := s.answer(ctx, tx, a); err != nil {
+			return err
+		}
+		return jobs.End(ctx, tx)
+	}, isEmailTaken)
 }
 
 // isEmailTaken is what a registration meets when another one of the same
@@ -115,7 +122,7 @@ func (s *Service) answer(ctx context.Context, tx pgx.Tx, a asked) error {
 }
 
 func (s *Service) registerAsked(ctx context.Context, tx pgx.Tx, a asked) error {
-	user, err := s.insertUser(ctx, tx, NewUser{Email: a.Email, Name: a.Name, Role: RoleUser}, &a.PasswordHash)
+	user, err := s.insertUser(ctx, tx, NewUser{Email: a.Email, Name: a.Name, Locale: a.Locale, Role: RoleUser}, &a.PasswordHash)
 	if err != nil {
 		return err
 	}

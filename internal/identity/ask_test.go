@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -235,9 +236,49 @@ func TestIdentity_Answer_Unreadable(t *testing.T) {
 		"SealedForAnother": b.Sealer.Seal(plain, "signing key"),
 		"NoJSON":           b.Sealer.Seal([]byte("{"), askedSeal),
 	} {
-		requireMoot(t, b.Answer(t.Context(), Asked{Sealed: sealed}))
+		requireFinal(t, b.Answer(t.Context(), Asked{Sealed: sealed}))
 		require.Zero(t, b.count(t, "one_time_tokens"), name)
 	}
 	require.NoError(t, b.Answer(t.Context(), Asked{Sealed: good}))
 	require.Equal(t, 1, b.count(t, "one_time_tokens"))
+}
+
+// What people ask for is written down and nothing else: however many ask, none
+// of their requests says a word to the mail server, so that it cannot matter
+// whether there is one.
+func TestIdentity_Ask_TalksToNobody(t *testing.T) {
+	t.Parallel()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer server.Close()
+	p := setupPostal(t)
+	p.port = server.Addr().(*net.TCPAddr).Port
+	p.disable(t)
+
+	session, err := p.Register(t.Context(), NewUser{Email: ada, Password: rightPassword}, on(firefox, "192.0.2.1"))
+	require.NoError(t, err)
+	by := p.caller(t, *session)
+	p.logInOn(t, ada, on(chrome, "192.0.2.1"))
+	require.NoError(t, p.ChangeEmail(t.Context(), by, "countess@example.com", rightPassword, Device{}))
+	require.NoError(t, p.SendPasswordReset(t.Context(), Caller{}, session.User.ID))
+	_, err = p.Invite(t.Context(), Caller{}, NewUser{Email: "bob@example.com", Role: RoleUser})
+	require.NoError(t, err)
+	p.tell(t, CreditNotice{UserID: session.User.ID, Granted: 5, Balance: 5, Low: true})
+	mails := p.count(t, "river_job")
+	require.Equal(t, 7, mails)
+	for range 250 {
+		p.ask(t, askedToReset, ada)
+		p.ask(t, askedToReset, "nobody@example.com")
+	}
+	require.Equal(t, mails+500, p.count(t, "river_job"))
+
+	// Connections are accepted in the order in which they were made: ours is the first.
+	ours, err := net.Dial("tcp", server.Addr().String())
+	require.NoError(t, err)
+	defer ours.Close()
+	first, err := server.Accept()
+	require.NoError(t, err)
+	defer first.Close()
+	require.Equal(t, ours.LocalAddr().String(), first.RemoteAddr().String())
+
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/dbgen"
+	"github.com/authservice/authservice/internal/jobs"
 	"github.com/authservice/authservice/internal/pgdb"
 )
 
@@ -17,8 +18,8 @@ const (
 	// refresh token of it is still told from one that never was.
 	sessionsKept = 30 * 24 * time.Hour
 	// linksKept is how long a link that has expired is: its mail may still wait,
-	// for as long as jobs are tried, and starts its time anew.
-	linksKept = 4 * 24 * time.Hour
+	// for as long as jobs are tried or have failed, and starts its time anew.
+	linksKept = 4*24*time.Hour + jobs.KeepFailed
 	// cleanUpPage is how many rows one statement or transaction changes.
 	cleanUpPage = 500
 )

@@ -40,6 +40,7 @@ func (s *Service) erase(ctx context.Context, tx pgx.Tx, row administered) error 
 		do   func() error
 	}{
 		{"sessions", func() error { return s.q.SessionDeleteOfUser(ctx, tx, id) }},
+		{"devices", func() error { return s.q.UserDeviceDeleteOfUser(ctx, tx, id) }},
 		{"links", func() error { return s.q.OneTimeTokenDeleteOfUser(ctx, tx, id) }},
 		{"mails", func() error {
 			return s.q.MailJobDeleteOfUser(ctx, tx, dbgen.MailJobDeleteOfUserParams{Kind: Mail{}.Kind(), UserID: id.String()})

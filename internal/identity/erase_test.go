@@ -38,7 +38,7 @@ func live(t *testing.T, p *postal, who string) (traces []string, last Session, l
 	email, moved, never := who+"@example.com", who+"-moved@example.com", who+"-never@example.com"
 	ip := func(i int) string { return netip.AddrFrom4([4]byte{203, 0, byte(len(who)), byte(100 + i)}).String() }
 	agent := func(i int) string { return who + "Browser/" + string(rune('0'+i)) }
-	traces = []string{email, moved, never, who + " the Person", who + "-nickname", who + "-suspended-because", who + "-debited-for", who + "-note"}
+	traces = []string{email, moved, never, who + " the Person", who + "Browser", who + "-nickname", who + "-suspended-because", who + "-debited-for", who + "-note"}
 	for i := range 10 {
 		traces = append(traces, ip(i), agent(i))
 	}

@@ -12,6 +12,7 @@ import (
 type Export struct {
 	User     User
 	Sessions []SessionInfo // ended ones too, as long as they are kept
+	Devices  []KnownDevice // the last used first
 	APIKeys  []APIKey      // those they made, deleted ones too
 }
 
@@ -25,6 +26,10 @@ func (s *Service) ExportOf(ctx context.Context, id uuid.UUID) (Export, error) {
 	if err != nil {
 		return Export{}, pgdb.Classify(err)
 	}
+	devices, err := s.q.UserDeviceList(ctx, s.pool, id)
+	if err != nil {
+		return Export{}, pgdb.Classify(err)
+	}
 	keys, err := s.q.APIKeyListOfUser(ctx, s.pool, &id)
 	if err != nil {
 		return Export{}, pgdb.Classify(err)
@@ -32,6 +37,9 @@ func (s *Service) ExportOf(ctx context.Context, id uuid.UUID) (Export, error) {
 	export := Export{User: user}
 	for _, row := range sessions {
 		export.Sessions = append(export.Sessions, sessionInfoFrom(row))
+	}
+	for _, row := range devices {
+		export.Devices = append(export.Devices, KnownDevice{Name: row.Device, FirstSeenAt: row.FirstSeenAt, LastSeenAt: row.LastSeenAt})
 	}
 	for _, row := range keys {
 		export.APIKeys = append(export.APIKeys, apiKeyFrom(row))

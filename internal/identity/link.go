@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,11 +28,11 @@ const (
 
 // page is where a link leads to, and prefix tells people and secret scanners
 // what its token is.
-func (p purpose) page() (path, prefix string) {
+func (p purpose) page() (page, prefix string) {
 	if p == toSetPassword {
-		return "/reset-password", "aset_"
+		return "reset-password", "aset_"
 	}
-	return "/verify-email", "avet_"
+	return "verify-email", "avet_"
 }
 
 // linkToken is the token of a link. It is derived when the mail is rendered, so
@@ -45,17 +46,18 @@ func (s *Service) linkToken(id uuid.UUID, p purpose) string {
 	return prefix + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// link is what stands in the mail. The token stands in the fragment, which
-// browsers keep to themselves: it reaches no server's log and no Referer.
+// link is what stands in the mail. Unless the operator wants it elsewhere, the
+// token stands in the fragment, which browsers keep to themselves: it reaches no
+// server's log and no Referer.
 //
 // To the invited the page says something else.
 func (s *Service) link(id uuid.UUID, p purpose, invited bool) string {
-	path, _ := p.page()
-	hint := ""
+	pattern := s.o.LinkPattern
 	if invited {
-		hint = "invited=1&"
+		pattern = strings.Replace(pattern, "#token=", "#invited=1&token=", 1)
 	}
-	return s.o.LinkBase + path + "#" + hint + "token=" + s.linkToken(id, p)
+	page, _ := p.page()
+	return strings.NewReplacer("{page}", page, "{token}", s.linkToken(id, p)).Replace(pattern)
 }
 
 // newLink makes a link that proves an address of a user's, and the user's older

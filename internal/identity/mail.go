@@ -25,26 +25,41 @@ type Mail struct {
 	NewEmail string      `json:"new_email,omitempty"`
 	Device   Device      `json:"device"`
 	At       time.Time   `json:"at"`
+
+	// Credits, in the smallest unit.
+	Amount    *int64 `json:"amount,omitempty"`
+	Balance   *int64 `json:"balance,omitempty"`
+	Threshold *int64 `json:"threshold,omitempty"`
 }
 
 // Kind implements river.JobArgs. Jobs are found by it when a user is erased.
 func (Mail) Kind() string { return "mail" }
 
-// mail enqueues a mail.
-func (s *Service) mail(ctx context.Context, tx pgx.Tx, m Mail) error {
-	if s.Mailer == nil {
-		return nil
+// sends tells whether mails of a kind are sent.
+func (s *Service) sends(kind mailer.Kind) bool { return s.Mailer != nil && s.Mailer.Enabled(kind) }
+
+// mail enqueues mails, all in one statement, but those that are not to be sent.
+func (s *Service) mail(ctx context.Context, tx pgx.Tx, mails ...Mail) error {
+	var enqueue []jobs.Args
+	for _, m := range mails {
+		if s.sends(m.Template) {
+			m.ID, m.At = uuid.Must(uuid.NewV7()), s.clock()
+			m.Device.UserAgent = CleanAgent(m.Device.UserAgent)
+			enqueue = append(enqueue, m)
+		}
 	}
-	m.ID, m.At = uuid.Must(uuid.NewV7()), s.clock()
-	m.Device.UserAgent = CleanAgent(m.Device.UserAgent)
-	if err := s.Jobs.Enqueue(ctx, tx, m); err != nil {
-		return fmt.Errorf("enqueuing a mail: %w", err)
+	if err := s.Jobs.Enqueue(ctx, tx, enqueue...); err != nil {
+		return fmt.Errorf("enqueuing mails: %w", err)
 	}
 	return nil
 }
 
 // SendMail is the work of a Mail. It returns jobs.Moot where there is nothing
-// to send any more: the user is gone, or the link was used or replaced.
+// to send any more: the user is gone, or the link was used or replaced; and
+// jobs.Final where the server will never take it.
+//
+// A mail that the server has taken is sent once more only if the process dies,
+// or loses the database, before that is written down; both have one Message-ID.
 func (s *Service) SendMail(ctx context.Context, m Mail) error {
 	row, err := s.q.UserGet(ctx, s.pool, m.UserID)
 	if pgdb.NoRows(err) {
@@ -55,7 +70,10 @@ func (s *Service) SendMail(ctx context.Context, m Mail) error {
 	}
 	message := mailer.Message{
 		Kind: m.Template, ID: m.ID.String(), To: *row.Email, Name: row.Name, NewEmail: m.NewEmail,
-		At: m.At, UserAgent: m.Device.UserAgent,
+		At: m.At, UserAgent: m.Device.UserAgent, Amount: m.Amount, Balance: m.Balance, Threshold: m.Threshold,
+	}
+	if row.Locale != nil {
+		message.Locale = *row.Locale
 	}
 	if m.Device.IP.IsValid() {
 		message.IP = m.Device.IP.String()
@@ -76,7 +94,10 @@ func (s *Service) SendMail(ctx context.Context, m Mail) error {
 	}
 	err = s.Mailer.Send(ctx, message)
 	if mailer.Permanent(err) {
-		return jobs.Moot(err)
+		return jobs.Final(err)
+	}
+	if err == nil {
+		_ = jobs.End(ctx, s.pool) // at once; where it fails the return does it
 	}
 	return err
 }

@@ -12,12 +12,19 @@ import (
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
+
+	"github.com/authservice/authservice/internal/jobs"
 )
 
 func requireMoot(t *testing.T, err error) {
 	t.Helper()
-	var moot *river.JobCancelError
-	require.ErrorAs(t, err, &moot)
+	require.True(t, jobs.IsMoot(err), "%v", err)
+}
+
+func requireFinal(t *testing.T, err error) {
+	t.Helper()
+	var final *river.JobCancelError
+	require.ErrorAs(t, err, &final)
 }
 
 func TestIdentity_SendMail(t *testing.T) {
@@ -85,8 +92,9 @@ func TestIdentity_SendMail(t *testing.T) {
 		b.register(t, ada)
 		err := b.SendMail(t.Context(), work[Mail](t, b)[0])
 		require.Error(t, err)
-		var moot *river.JobCancelError
-		require.NotErrorAs(t, err, &moot)
+		require.False(t, jobs.IsMoot(err))
+		var final *river.JobCancelError
+		require.NotErrorAs(t, err, &final)
 	})
 
 	// The time to live begins when the mail goes out, however long it had to wait.
@@ -172,6 +180,34 @@ func TestIdentity_LinkToken(t *testing.T) {
 	}
 	first, again := b.linkToken(id, toVerifyEmail), b.linkToken(id, toVerifyEmail)
 	require.Equal(t, first, again)
+}
+
+// Links lead to where the operator's pattern says.
+func TestIdentity_Link_Pattern(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	id := uuid.Must(uuid.NewV7())
+	for pattern, want := range map[string][3]string{ // to verify, to reset, to accept an invitation
+		"https://a.example/{page}#token={token}":        {"https://a.example/verify-email#token=V", "https://a.example/reset-password#token=R", "https://a.example/reset-password#invited=1&token=R"},
+		"https://a.example/x?p={page}&t={token}#{page}": {"https://a.example/x?p=verify-email&t=V#verify-email", "https://a.example/x?p=reset-password&t=R#reset-password", "https://a.example/x?p=reset-password&t=R#reset-password"},
+		"https://a.example/link#{token}":                {"https://a.example/link#V", "https://a.example/link#R", "https://a.example/link#R"},
+	} {
+		b.o.LinkPattern = pattern
+		filled := strings.NewReplacer("V", b.linkToken(id, toVerifyEmail), "R", b.linkToken(id, toSetPassword))
+		require.Equal(t, filled.Replace(want[0]), b.link(id, toVerifyEmail, false))
+		require.Equal(t, filled.Replace(want[1]), b.link(id, toSetPassword, false))
+		require.Equal(t, filled.Replace(want[2]), b.link(id, toSetPassword, true))
+	}
+}
+
+// What no further try would mend has failed at once.
+func TestIdentity_SendMail_Refused(t *testing.T) {
+	t.Parallel()
+	p := setupPostal(t)
+	p.register(t, ada)
+	job := work[Mail](t, p.bundle)[0]
+	job.To = "nobody@@example.com"
+	requireFinal(t, p.SendMail(t.Context(), job))
 }
 
 func TestIdentity_Mail_Device(t *testing.T) {

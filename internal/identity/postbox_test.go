@@ -23,7 +23,8 @@ import (
 // postal is a bundle whose mails arrive.
 type postal struct {
 	*bundle
-	box *postbox
+	box  *postbox
+	port int
 }
 
 func setupPostal(t *testing.T, change ...func(*Options)) *postal {
@@ -36,12 +37,20 @@ func setupPostal(t *testing.T, change ...func(*Options)) *postal {
 	go func() { _ = server.Serve(listener) }() // ends with Close
 	t.Cleanup(func() { require.NoError(t, server.Close()) })
 
+	p.port = listener.Addr().(*net.TCPAddr).Port
+	p.disable(t)
+	return p
+}
+
+// disable switches kinds of mail off, and all others on.
+func (p *postal) disable(t *testing.T, kinds ...mailer.Kind) {
+	t.Helper()
+	var err error
 	p.Mailer, err = mailer.New(mailer.Options{
-		Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, TLS: "none", From: "Test <no-reply@example.com>",
-		Design: mailer.Design{ProductName: "Test"},
+		Host: "127.0.0.1", Port: p.port, TLS: "none", From: "Test <no-reply@example.com>",
+		Design: mailer.Design{ProductName: "Test", CreditsScale: 2}, Disabled: kinds,
 	})
 	require.NoError(t, err)
-	return p
 }
 
 // letter is a mail that arrived.

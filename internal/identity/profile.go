@@ -22,6 +22,7 @@ func (s *Service) Me(ctx context.Context, id uuid.UUID) (User, error) {
 // UserChange is what to change of a user; nil leaves a field as it is.
 type UserChange struct {
 	Name     *string
+	Locale   *string         // BCP 47; empty for none
 	Metadata json.RawMessage // compact JSON object
 	Role     *string         // for administrators to change
 }
@@ -31,6 +32,9 @@ func (c UserChange) fields() (names []string) {
 	if c.Name != nil {
 		names = append(names, "name")
 	}
+	if c.Locale != nil {
+		names = append(names, "locale")
+	}
 	if c.Metadata != nil {
 		names = append(names, "metadata")
 	}
@@ -38,7 +42,7 @@ func (c UserChange) fields() (names []string) {
 }
 
 // UpdateMe changes the user behind an access token, who cannot change the role.
-// Errors as of Me, and an invalid name.
+// Errors as of Me, and an invalid name or locale.
 func (s *Service) UpdateMe(ctx context.Context, id uuid.UUID, c UserChange) (user User, err error) {
 	c.Role = nil
 	err = pgdb.InTx(ctx, s.pool, func(tx pgx.Tx) error {
@@ -54,8 +58,15 @@ func (s *Service) update(ctx context.Context, tx pgx.Tx, id uuid.UUID, c UserCha
 			return User{}, err
 		}
 	}
+	if c.Locale != nil {
+		locale, err := normalizeLocale(*c.Locale)
+		if err != nil {
+			return User{}, err
+		}
+		c.Locale = &locale
+	}
 	now := s.clock()
-	row, err := s.q.UserUpdate(ctx, tx, dbgen.UserUpdateParams{ID: id, Name: c.Name, Metadata: c.Metadata, Role: c.Role, Now: now})
+	row, err := s.q.UserUpdate(ctx, tx, dbgen.UserUpdateParams{ID: id, Name: c.Name, Locale: c.Locale, Metadata: c.Metadata, Role: c.Role, Now: now})
 	if err != nil {
 		return User{}, goneOr(err)
 	}

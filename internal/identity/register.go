@@ -12,7 +12,7 @@ import (
 // Register makes an account and logs it in. Where addresses must be verified
 // first, it returns no session, does the same work for every address, and
 // leaves the rest to a mail. Errors: ErrEmailTaken (not where addresses must be
-// verified), an invalid e-mail address, name or password, too many attempts.
+// verified), an invalid e-mail address, name, locale or password, too many attempts.
 func (s *Service) Register(ctx context.Context, n NewUser, d Device) (*Session, error) {
 	n.Role, n.EmailVerified = RoleUser, false
 	if err := s.limitAddress(ctx, "register", d.IP, s.o.Limits.RegisterPerAddress); err != nil {
@@ -23,7 +23,7 @@ func (s *Service) Register(ctx context.Context, n NewUser, d Device) (*Session, 
 		return nil, err
 	}
 	if s.o.RequireVerifiedEmail {
-		return nil, s.ask(ctx, asked{What: askedToRegister, Email: n.Email, Name: n.Name, PasswordHash: hash})
+		return nil, s.ask(ctx, asked{What: askedToRegister, Email: n.Email, Name: n.Name, Locale: n.Locale, PasswordHash: hash})
 	}
 	var session Session
 	err = pgdb.InTx(ctx, s.pool, func(tx pgx.Tx) error {

@@ -60,10 +60,12 @@ type Options struct {
 	MaxSessions     int           // of one user; beyond it the oldest ends
 
 	LinkKey       []byte        // keys the tokens in mailed links; see link.go
-	LinkBase      string        // URL below which the pages are that links lead to
+	LinkPattern   string        // where links lead to, with {page} and {token} in it; see link.go
 	ResetTTL      time.Duration // how long a link to set a new password works
 	VerifyTTL     time.Duration // how long a link to verify an address works
 	InvitationTTL time.Duration // how long an invitation works
+
+	LowBalance int64 // credits, in the smallest unit, of fewer than which people are warned
 
 	Limits Limits
 	Now    func() time.Time

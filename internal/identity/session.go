@@ -31,12 +31,6 @@ const (
 	reasonDetail          = "reason"
 )
 
-// Device is where a session is started from.
-type Device struct {
-	IP        netip.Addr
-	UserAgent string
-}
-
 // Session is what a person gets who logs in.
 type Session struct {
 	AccessToken      string
@@ -70,6 +64,9 @@ func (s *Service) startSession(ctx context.Context, tx pgx.Tx, userID uuid.UUID,
 	}
 	if err := s.q.SessionInsert(ctx, tx, insert); err != nil {
 		return Session{}, fmt.Errorf("inserting the session: %w", err)
+	}
+	if err := s.noteDevice(ctx, tx, userID, d); err != nil {
+		return Session{}, err
 	}
 	refresh := newRefreshToken()
 	expires, err := s.storeRefresh(ctx, tx, refresh, id, end)

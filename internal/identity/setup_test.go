@@ -72,7 +72,7 @@ func (b *bundle) replica(t testing.TB, change ...func(*Options)) *Service {
 	o := Options{
 		Passwords: PasswordOptions{Cost: 4}, RefreshKey: bytes.Repeat([]byte{2}, 32), LinkKey: bytes.Repeat([]byte{3}, 32),
 		RefreshTokenTTL: 30 * 24 * time.Hour, RefreshGrace: 30 * time.Second, SessionTTL: 90 * 24 * time.Hour, MaxSessions: 20,
-		LinkBase: "https://auth.example.com", ResetTTL: 30 * time.Minute, VerifyTTL: 24 * time.Hour, InvitationTTL: 7 * 24 * time.Hour,
+		LinkPattern: "https://auth.example.com/{page}#token={token}", ResetTTL: 30 * time.Minute, VerifyTTL: 24 * time.Hour, InvitationTTL: 7 * 24 * time.Hour,
 		Now: b.clock.now,
 	}
 	for _, f := range change {

@@ -41,6 +41,7 @@ type User struct {
 	Email         string // normalised
 	EmailVerified bool
 	Name          string
+	Locale        *string // BCP 47; nil for the service's own
 	Role          string
 	Status        string
 	Suspension    *Suspension // nil unless suspended
@@ -60,7 +61,7 @@ type Suspension struct {
 // userFrom reads a row of somebody who is not deleted, at a moment.
 func userFrom(row dbgen.User, now time.Time) User {
 	u := User{
-		ID: row.ID, EmailVerified: row.EmailVerified, Name: row.Name, Role: row.Role, Status: statusOf(row, now),
+		ID: row.ID, EmailVerified: row.EmailVerified, Name: row.Name, Locale: row.Locale, Role: row.Role, Status: statusOf(row, now),
 		Metadata: row.Metadata, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, LastLoginAt: row.LastLoginAt,
 	}
 	if row.Email != nil {
@@ -90,11 +91,15 @@ type NewUser struct {
 	EmailVerified bool
 	Password      string
 	Name          string
-	Role          string
+	Locale        string // BCP 47; empty for none
+	// AcceptLanguage is where the locale comes from if it is empty: the header of
+	// the person's own request.
+	AcceptLanguage string
+	Role           string
 }
 
 // CreateUser makes a user who is not logged in, as operators do. Errors:
-// ErrEmailTaken, an invalid e-mail address, name or password.
+// ErrEmailTaken, an invalid e-mail address, name, locale or password.
 func (s *Service) CreateUser(ctx context.Context, n NewUser) (User, error) {
 	hash, err := s.prepare(ctx, &n)
 	if err != nil {
@@ -129,7 +134,9 @@ func (s *Service) prepare(ctx context.Context, n *NewUser) (hash string, err err
 	if n.Email, err = NormalizeEmail(n.Email); err != nil {
 		return "", err
 	}
-	if err := errors.Join(checkName(n.Name), checkPassword("/password", n.Password, n.Email, n.Name)); err != nil {
+	var wrongLocale error
+	n.Locale, wrongLocale = s.localeOf(*n)
+	if err := errors.Join(checkName(n.Name), wrongLocale, checkPassword("/password", n.Password, n.Email, n.Name)); err != nil {
 		return "", err
 	}
 	return s.hasher.hash(ctx, n.Password)
@@ -146,7 +153,8 @@ func checkName(name string) error {
 func (s *Service) insertUser(ctx context.Context, tx pgx.Tx, n NewUser, hash *string) (User, error) {
 	now := s.clock()
 	row, err := s.q.UserInsert(ctx, tx, dbgen.UserInsertParams{
-		ID: uuid.Must(uuid.NewV7()), Email: &n.Email, EmailVerified: n.EmailVerified, Name: n.Name, Role: n.Role, PasswordHash: hash, Now: now,
+		ID: uuid.Must(uuid.NewV7()), Email: &n.Email, EmailVerified: n.EmailVerified, Name: n.Name, Locale: orNil(n.Locale),
+		Role: n.Role, PasswordHash: hash, Now: now,
 	})
 	if pgdb.Broke(err, pgdb.ConstraintUserEmail) {
 		return User{}, ErrEmailTaken
@@ -155,6 +163,14 @@ func (s *Service) insertUser(ctx context.Context, tx pgx.Tx, n NewUser, hash *st
 		return User{}, fmt.Errorf("inserting the user: %w", err)
 	}
 	return userFrom(row, now), s.UserCreated(ctx, tx, row.ID)
+}
+
+// orNil is nil for nothing.
+func orNil(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // goneOr is for a logged-in person whose row is not there any more: they were

@@ -4,7 +4,8 @@
 // also runs what is due at intervals, on one replica at a time.
 //
 // It is a thin layer on River, whose tables the migrations make. A job may run
-// more than once: when a process dies in the middle of it, it is started again.
+// more than once: when a process dies in the middle of it, it is started again,
+// unless its work and its end are one transaction (End).
 // What a job means is for the packages that enqueue it to know; this one must
 // not, and its users need not know River.
 package jobs

@@ -20,16 +20,28 @@ type rules struct{ timeout time.Duration }
 func Timeout(d time.Duration) Option { return func(r *rules) { r.timeout = d } }
 
 // Handle says how jobs with arguments of type T are done. An error or a panic
-// means another attempt, later and later, unless it is Moot. It panics when the
+// means another attempt, later and later, unless it is Moot or Final. It panics when the
 // kind is handled already or q was started: both are mistakes in the program.
 func Handle[T Args](q *Queue, do func(context.Context, T) error, o ...Option) {
 	var kind T
 	handle(q, kind, do, o)
 }
 
-// Moot marks an error of a handler that no further attempt would mend, or that
-// says that there is nothing to do any more: the job is not tried again.
-func Moot(err error) error { return river.JobCancel(err) }
+// Moot marks an error of a handler that says that there is nothing to do any
+// more: the job is done.
+func Moot(err error) error { return moot{err} }
+
+// IsMoot tells whether an error was marked by Moot.
+func IsMoot(err error) bool { return errors.As(err, new(moot)) }
+
+type moot struct{ error }
+
+// Unwrap returns what was marked.
+func (m moot) Unwrap() error { return m.error }
+
+// Final marks an error of a handler that no further attempt would mend: the job
+// has failed, and is not tried again.
+func Final(err error) error { return river.JobCancel(err) }
 
 // Every has do called at intervals by one replica at a time, for the first time
 // within seconds of the start. Runs never overlap: one that takes longer than
@@ -89,9 +101,15 @@ func (w *worker[T]) Timeout(*river.Job[T]) time.Duration { return w.timeout }
 
 // Work implements river.Worker.
 func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
+	ctx = context.WithValue(ctx, runKey{}, run{id: job.ID, attempt: int16(job.Attempt)}) //nolint:gosec // at most MaxAttempts
 	err := w.do(ctx, job.Args)
-	if moot := new(river.JobCancelError); errors.As(err, &moot) {
-		w.log.InfoContext(ctx, "a job was given up", "job", job.Kind, "job_id", job.ID, "attempt", job.Attempt, "reason", moot.Unwrap())
+	final := new(river.JobCancelError)
+	switch {
+	case IsMoot(err):
+		w.log.InfoContext(ctx, "a job was moot", "job", job.Kind, "job_id", job.ID, "attempt", job.Attempt, "reason", err)
+		return nil
+	case errors.As(err, &final):
+		w.log.WarnContext(ctx, "a job failed for good", "job", job.Kind, "job_id", job.ID, "attempt", job.Attempt, "error", final.Unwrap())
 	}
 	return err
 }

@@ -3,10 +3,12 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
@@ -54,13 +56,73 @@ func TestHandle(t *testing.T) {
 		q := b.queue(t)
 		reason := errors.New("the user is gone")
 		require.ErrorIs(t, Moot(reason), reason)
+		require.True(t, IsMoot(fmt.Errorf("sending: %w", Moot(reason))))
+		require.False(t, IsMoot(reason))
 		Handle(q, func(context.Context, note) error { return Moot(reason) })
+		start(t, q)
+		b.enqueue(t, q, note{})
+		eventually(t, func() bool { return b.state(t, "note") == "completed" }, "the job ends")
+		require.Equal(t, 1, one[int](t, b, "SELECT attempt FROM river_job"))
+		require.Len(t, b.log.lines("level=INFO", "job=note", `reason="the user is gone"`), 1)
+		b.log.requireCalm(t)
+	})
+
+	t.Run("Final", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		q := b.queue(t)
+		reason := errors.New("nobody lives there")
+		require.ErrorIs(t, Final(reason), reason)
+		Handle(q, func(context.Context, note) error { return Final(reason) })
 		start(t, q)
 		b.enqueue(t, q, note{})
 		eventually(t, func() bool { return b.state(t, "note") == "cancelled" }, "the job ends")
 		require.Equal(t, 1, one[int](t, b, "SELECT attempt FROM river_job"))
-		require.Len(t, b.log.lines("level=INFO", "job=note", `reason="the user is gone"`), 1)
+		require.Contains(t, one[string](t, b, "SELECT errors[1]->>'error' FROM river_job"), reason.Error())
+		require.Len(t, b.log.lines("level=WARN", "job=note", `error="nobody lives there"`), 1)
+	})
+
+	// Work that is a transaction is done exactly once.
+	t.Run("EndsWithItsWork", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		q := b.queue(t)
+		type outcome struct {
+			end   error
+			state string
+		}
+		seen := make(chan outcome, 1)
+		inTx := func(ctx context.Context, between func()) error {
+			return pgx.BeginFunc(ctx, b.db.Pool, func(tx pgx.Tx) error {
+				between()
+				if err := q.Enqueue(ctx, tx, once{}); err != nil {
+					return err
+				}
+				err := End(ctx, tx)
+				seen <- outcome{err, b.state(t, "note")}
+				return err
+			})
+		}
+		Handle(q, func(ctx context.Context, n note) error {
+			if n.N == 1 {
+				return inTx(ctx, func() {})
+			}
+			return inTx(ctx, func() { b.exec(t, "UPDATE river_job SET attempt = attempt + 1 WHERE kind = 'note'") })
+		})
+		start(t, q)
+
+		b.enqueue(t, q, note{N: 1})
+		require.Equal(t, outcome{nil, "running"}, <-seen, "not before the commit")
+		eventually(t, func() bool { return b.state(t, "note") == "completed" }, "the job ends")
+		require.Equal(t, 1, one[int](t, b, "SELECT count(*) FROM river_job WHERE kind = 'once'"))
 		b.log.requireCalm(t)
+
+		b.exec(t, "DELETE FROM river_job WHERE kind = 'note'")
+		b.enqueue(t, q, note{N: 2})
+		require.Error(t, (<-seen).end, "it was taken for lost, and is another's")
+		require.Equal(t, 1, one[int](t, b, "SELECT count(*) FROM river_job WHERE kind = 'once'"), "undone")
+
+		require.NoError(t, End(t.Context(), nil), "outside of a job")
 	})
 
 	t.Run("Panic", func(t *testing.T) {

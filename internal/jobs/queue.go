@@ -21,16 +21,21 @@ const (
 	DefaultAttempts = 17
 	// DefaultTimeout is how long one attempt may take.
 	DefaultTimeout = time.Minute
+	// DefaultWorkers is how many jobs one process does at once.
+	DefaultWorkers = 8
 
-	defaultWorkers = 8
 	// rescueMargin is how long after its timeout a job that says nothing is taken
 	// for that of a process which died.
 	rescueMargin = 4 * time.Minute
 	// cancelGrace is how long cancelled jobs have to return.
 	cancelGrace = 5 * time.Second
 
+	// KeepFailed is how long a job that failed for good can be looked at and tried
+	// once more: a month, as people who run a service are away now and then.
+	KeepFailed = 30 * 24 * time.Hour
+
 	keepCompleted = time.Hour
-	keepFailed    = 7 * 24 * time.Hour
+	fetchCooldown = 10 * time.Millisecond
 )
 
 // Jobs that somebody enqueued come after those that are due at intervals: a
@@ -53,7 +58,7 @@ type Limited interface {
 // Options of a Queue.
 type Options struct {
 	Log      *slog.Logger
-	Workers  int  // how many jobs run at once in this process; 8 for 0
+	Workers  int  // how many jobs run at once in this process; DefaultWorkers for 0
 	PollOnly bool // for connections that cannot LISTEN, as of a pooler; jobs then start up to a second later
 }
 
@@ -73,7 +78,7 @@ type Queue struct {
 
 // New returns a queue on a migrated database, without reaching for it.
 func New(pool *pgxpool.Pool, o Options) (*Queue, error) {
-	o.Workers = cmp.Or(o.Workers, defaultWorkers)
+	o.Workers = cmp.Or(o.Workers, DefaultWorkers)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	enqueuer, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Logger:      slog.New(quiet{o.Log.Handler()}),
@@ -85,15 +90,22 @@ func New(pool *pgxpool.Pool, o Options) (*Queue, error) {
 	return &Queue{pool: pool, o: o, enqueuer: enqueuer, workers: river.NewWorkers(), longest: DefaultTimeout}, nil
 }
 
-// Enqueue adds a job in the caller's transaction: it runs soon after the commit,
-// or never if there is none.
-func (q *Queue) Enqueue(ctx context.Context, tx pgx.Tx, args Args) error {
-	o := river.InsertOpts{Priority: priorityEnqueued}
-	if limited, ok := args.(Limited); ok {
-		o.MaxAttempts = limited.MaxAttempts()
+// Enqueue adds jobs in the caller's transaction, however many in one statement:
+// they run soon after the commit, or never if there is none.
+func (q *Queue) Enqueue(ctx context.Context, tx pgx.Tx, all ...Args) error {
+	if len(all) == 0 {
+		return nil
 	}
-	if _, err := q.enqueuer.InsertTx(ctx, tx, args, &o); err != nil {
-		return fmt.Errorf("enqueuing a job of the kind %s: %w", args.Kind(), err)
+	inserts := make([]river.InsertManyParams, len(all))
+	for i, args := range all {
+		o := &river.InsertOpts{Priority: priorityEnqueued}
+		if limited, ok := args.(Limited); ok {
+			o.MaxAttempts = limited.MaxAttempts()
+		}
+		inserts[i] = river.InsertManyParams{Args: args, InsertOpts: o}
+	}
+	if _, err := q.enqueuer.InsertManyTx(ctx, tx, inserts); err != nil {
+		return fmt.Errorf("enqueuing jobs, the first of the kind %s: %w", all[0].Kind(), err)
 	}
 	return nil
 }
@@ -113,6 +125,9 @@ func (q *Queue) Start(ctx context.Context) error {
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.o.Workers}},
 		PeriodicJobs: q.periodic,
 		PollOnly:     q.o.PollOnly,
+		// Each fetch takes as many jobs as there are idle workers. River's 100 ms
+		// between them would make that the speed, 80 jobs a second.
+		FetchCooldown: fetchCooldown,
 
 		JobTimeout:           DefaultTimeout,
 		RescueStuckJobsAfter: q.longest + rescueMargin,
@@ -120,8 +135,8 @@ func (q *Queue) Start(ctx context.Context) error {
 		FetchOnlyKnownKinds: true,
 
 		CompletedJobRetentionPeriod: keepCompleted,
-		CancelledJobRetentionPeriod: keepFailed,
-		DiscardedJobRetentionPeriod: keepFailed,
+		CancelledJobRetentionPeriod: KeepFailed, // Final
+		DiscardedJobRetentionPeriod: KeepFailed,
 		// Only a table's owner may reindex it, and the service is not.
 		ReindexerSchedule:   river.NeverSchedule(),
 		ReindexerIndexNames: []string{},

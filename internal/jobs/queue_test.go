@@ -42,6 +42,21 @@ func TestQueue_Enqueue(t *testing.T) {
 		require.ErrorIs(t, b.queue(t).Enqueue(t.Context(), tx, note{}), pgx.ErrTxClosed)
 	})
 
+	t.Run("ManyInOneStatement", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t)
+		q := b.queue(t)
+		require.NoError(t, pgx.BeginFunc(t.Context(), b.db.Pool, func(tx pgx.Tx) error {
+			if err := q.Enqueue(t.Context(), tx); err != nil {
+				return err // nothing is nothing
+			}
+			return q.Enqueue(t.Context(), tx, note{N: 1}, once{}, note{N: 2})
+		}))
+		require.Equal(t, 1, one[int](t, b, "SELECT count(DISTINCT cmin::text) FROM river_job"), "by one command of the transaction")
+		require.Equal(t, "{note,once,note}", one[string](t, b, "SELECT array_agg(kind ORDER BY id)::text FROM river_job"))
+		require.Equal(t, "{17,1,17}", one[string](t, b, "SELECT array_agg(max_attempts ORDER BY id)::text FROM river_job"))
+	})
+
 	t.Run("OnceEachOnTwoReplicas", func(t *testing.T) {
 		t.Parallel()
 		const n = 200
@@ -294,7 +309,7 @@ func TestQueue_Retention(t *testing.T) {
 	b := setup(t)
 	q := b.queue(t)
 	Handle(q, new(tally).work)
-	for state, kept := range map[string]time.Duration{"completed": keepCompleted, "cancelled": keepFailed, "discarded": keepFailed} {
+	for state, kept := range map[string]time.Duration{"completed": keepCompleted, "cancelled": KeepFailed, "discarded": KeepFailed} {
 		for kind, ago := range map[string]time.Duration{"old": kept + time.Minute, "young": kept - time.Minute} {
 			b.exec(t, `INSERT INTO river_job (kind, args, state, finalized_at) VALUES ($1, '{}', $2::text::river_job_state, now() - $3::interval)`, kind, state, ago)
 		}

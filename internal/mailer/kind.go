@@ -41,6 +41,9 @@ func (k Kind) Required() bool {
 	}
 }
 
+// leadsHome tells whether a mail of the kind invites to the product itself.
+func (k Kind) leadsHome() bool { return k == Welcome || k == CreditsGranted || k == LowBalance }
+
 // needsLink tells whether a mail of the kind is useless without a link.
 func (k Kind) needsLink() bool {
 	switch k {

@@ -1,9 +1,15 @@
 package mailer
 
 import (
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	tags "golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"golang.org/x/text/number"
 )
 
 // language is how dates and lengths of time are written; all other words are in
@@ -85,4 +91,33 @@ func count(n time.Duration, unit [2]string) string {
 		word = unit[0]
 	}
 	return strconv.Itoa(int(n)) + " " + word
+}
+
+// credits writes an amount in the smallest unit as people of a locale do, or
+// nothing if it is nil. It is exact up to 2^53 − 1, the largest amount there is:
+// of two numbers as close as that no float64 serves both.
+func credits(locale string, amount *int64, scale int) string {
+	if amount == nil {
+		return ""
+	}
+	return message.NewPrinter(tags.Make(locale)).Sprint(number.Decimal(float64(*amount)/math.Pow10(scale), number.Scale(scale)))
+}
+
+// Prefer is the language (BCP 47) that a browser asks for in its Accept-Language
+// header: the first that has templates, or else the first; empty for none.
+func (t *Templates) Prefer(acceptLanguage string) string {
+	wanted, _, err := tags.ParseAcceptLanguage(acceptLanguage)
+	preferred := ""
+	for _, tag := range wanted {
+		if base, _, _ := tag.Raw(); err != nil || base.String() == "und" || base.String() == "mul" { // mul: *
+			continue
+		}
+		if slices.ContainsFunc(chain(tag.String()), func(l string) bool { return t.sets[l] != nil }) {
+			return tag.String()
+		}
+		if preferred == "" {
+			preferred = tag.String()
+		}
+	}
+	return preferred
 }

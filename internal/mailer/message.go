@@ -33,10 +33,12 @@ type Message struct {
 	IP        string
 	UserAgent string
 
-	NewEmail  string // EmailChanged
-	Amount    string // CreditsGranted; amounts are written for people, as "100.50"
-	Balance   string // CreditsGranted, LowBalance
-	Threshold string // LowBalance: what the balance fell below
+	NewEmail string // EmailChanged
+
+	// Credits, in the smallest unit.
+	Amount    *int64 // CreditsGranted
+	Balance   *int64 // CreditsGranted, LowBalance
+	Threshold *int64 // LowBalance: what the balance fell below
 }
 
 // Sample is a message of a kind for previews and trials, with everything that
@@ -47,10 +49,10 @@ func Sample(kind Kind, locale string) Message {
 		At: time.Date(2026, time.November, 24, 14, 5, 0, 0, time.UTC), IP: "203.0.113.7",
 		UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
 		Link:      "https://app.example.com/", NewEmail: "countess@example.com",
-		Amount: "100.50", Balance: "120.00", Threshold: "25.00",
+		Amount: new(int64(100_050)), Balance: new(int64(1_234_500)), Threshold: new(int64(2_500)),
 	}
 	if kind == LowBalance {
-		m.Balance = "12.50"
+		m.Balance = new(int64(1_250))
 	}
 	page, lifetime := "", 24*time.Hour
 	switch kind {

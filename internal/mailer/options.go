@@ -41,12 +41,14 @@ type Options struct {
 type Design struct {
 	ProductName    string
 	LogoURL        string // empty: the name stands there instead
+	HomeURL        string // where the product is, for mails that lead nowhere else; may be empty
 	SupportAddress string // whom people write to for help; may be empty
 	PrimaryColor   string // of buttons, as "#1a2b3c"; a blue if empty
 	// TemplatesDir has files that replace ours of the same path, and may have
 	// further languages; see [Export].
 	TemplatesDir string
 	Locale       string // of people who have none; "en" if empty
+	CreditsScale int    // decimals of a credit, of which the smallest unit is the last
 }
 
 // OptionError is an option that cannot be used.
@@ -128,6 +130,8 @@ func (d *Design) complete() error {
 		return wrong("ProductName", "must be set")
 	case d.LogoURL != "" && !isWebURL(d.LogoURL):
 		return wrong("LogoURL", "must be an http or https URL")
+	case d.HomeURL != "" && !isWebURL(d.HomeURL):
+		return wrong("HomeURL", "must be an http or https URL")
 	case d.SupportAddress != "" && !isBare(d.SupportAddress):
 		return wrong("SupportAddress", "must be an e-mail address without a name")
 	case !hexColor.MatchString(d.PrimaryColor):

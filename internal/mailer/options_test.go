@@ -40,6 +40,7 @@ func TestNew(t *testing.T) {
 		"RequiredKind":       {func(o *Options) { o.Disabled = []Kind{Welcome, PasswordChanged} }, "Disabled"},
 		"NoProductName":      {func(o *Options) { o.ProductName = " " }, "ProductName"},
 		"Logo":               {func(o *Options) { o.LogoURL = "data:image/png;base64,x" }, "LogoURL"},
+		"Home":               {func(o *Options) { o.HomeURL = "javascript:alert(1)" }, "HomeURL"},
 		"Support":            {func(o *Options) { o.SupportAddress = "Help <help@example.com>" }, "SupportAddress"},
 		"Color":              {func(o *Options) { o.PrimaryColor = "red;}" }, "PrimaryColor"},
 		"Locale":             {func(o *Options) { o.Locale = "fr" }, "Locale"},

@@ -6,6 +6,7 @@ import (
 	"math"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,14 +56,22 @@ func (t *Templates) Render(m Message) (Mail, error) {
 
 func (t *Templates) data(lang string, m Message) Data {
 	words, d := languageOf(lang), t.design
+	numbers := lang
+	if locales := chain(m.Locale); slices.Contains(locales, lang) {
+		numbers = locales[0] // In Switzerland, 1’234.50 is German too.
+	}
+	if m.Link == "" && m.Kind.leadsHome() {
+		m.Link = d.HomeURL
+	}
 	return Data{
 		ProductName: d.ProductName, LogoURL: d.LogoURL, SupportAddress: d.SupportAddress,
 		PrimaryColor: d.PrimaryColor, ButtonColor: readableOn(d.PrimaryColor),
 		Language: lang, Name: line(m.Name, maxName), Email: line(m.To, 254),
 		Link: m.Link, ValidFor: words.span(m.LinkLifetime),
-		When: words.moment(m.At), IP: line(m.IP, maxName), Device: device(m.UserAgent),
+		When: words.moment(m.At), IP: line(m.IP, maxName), Device: Device(m.UserAgent),
 		NewEmail: line(m.NewEmail, 254),
-		Amount:   line(m.Amount, maxName), Balance: line(m.Balance, maxName), Threshold: line(m.Threshold, maxName),
+		Amount:   credits(numbers, m.Amount, d.CreditsScale), Balance: credits(numbers, m.Balance, d.CreditsScale),
+		Threshold: credits(numbers, m.Threshold, d.CreditsScale),
 	}
 }
 

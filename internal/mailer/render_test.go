@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/html"
@@ -40,7 +41,10 @@ func TestTemplates_Render(t *testing.T) {
 // Whatever people choose to be called is shown as it is, on one line.
 func TestTemplates_HostileText(t *testing.T) {
 	t.Parallel()
-	templates := newTemplates(t)
+	// Where ours show no name an operator's may: in a subject, and in bold.
+	templates := newTemplates(t, from(write(t,
+		"en/credits_granted.txt", `{{define "subject"}}Credits for {{.Name}}{{end}}{{define "content"}}For {{.Name}}{{end}}`,
+		"en/credits_granted.html", `{{define "title"}}T{{end}}{{define "content"}}<strong>For {{.Name}}</strong>{{end}}`)))
 	for name, test := range map[string]struct{ given, shown string }{
 		"Markup":       {`<script>alert(1)</script><b x="`, `<script>alert(1)</script><b x="`},
 		"Link":         {`<a href="https://evil.example">click</a>`, `<a href="https://evil.example">click</a>`},
@@ -58,12 +62,11 @@ func TestTemplates_HostileText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := Sample(CreditsGranted, "en")
-			m.Name, m.Amount = test.given, test.given // a greeting, a subject, and bold
+			m.Name = test.given
 			mail, err := templates.Render(m)
 			require.NoError(t, err)
-			require.Equal(t, test.shown+" credits for you", mail.Subject)
-			require.True(t, strings.HasPrefix(mail.Text, "Hello "+test.shown+",\n\n"), mail.Text)
-			require.Contains(t, mail.Text, test.shown+" credits were added")
+			require.Equal(t, "Credits for "+test.shown, mail.Subject)
+			require.True(t, strings.HasPrefix(mail.Text, "Hello "+test.shown+",\n\nFor "+test.shown+"\n"), mail.Text)
 
 			honest, err := templates.Render(Sample(CreditsGranted, "en"))
 			require.NoError(t, err)
@@ -71,7 +74,7 @@ func TestTemplates_HostileText(t *testing.T) {
 			want, _ := parts(honest.HTML)
 			require.Equal(t, want, tags, "no tag more or less")
 			require.Contains(t, text, "Hello "+test.shown+",")
-			require.Contains(t, text, test.shown+" credits were added")
+			require.Contains(t, text, "For "+test.shown)
 		})
 	}
 
@@ -140,7 +143,103 @@ func TestDevice(t *testing.T) {
 		"Chrome/1 on Windows\r\n":             "Chrome/1 on Windows",
 		"":                                    "",
 	} {
-		require.Equal(t, want, device(agent))
+		require.Equal(t, want, Device(agent))
+	}
+}
+
+// An update makes no new device, another program or system does.
+func TestFamily(t *testing.T) {
+	t.Parallel()
+	for name, same := range map[string][]string{
+		"Firefox · Linux": {
+			"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+			"Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0",
+		},
+		"Chrome · Windows": {
+			"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+			"Mozilla/5.0 (Windows NT 11.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36",
+		},
+		"curl":                        {"curl/8.5.0", "curl/8.14.1"},
+		"Example (iPhone; iOS) build": {"Example/2.3.1 (iPhone; iOS 18.1) build 77", "Example/v2.4 (iPhone; iOS 18_2) build 78"},
+		"okhttp":                      {"okhttp/4.12.0", "okhttp/5"},
+		"":                            {"", "8.5"},
+	} {
+		for _, agent := range same {
+			require.Equal(t, name, Family(agent), agent)
+		}
+	}
+	require.LessOrEqual(t, utf8.RuneCountInString(Family(strings.Repeat("ü", 999))), 120, "as long as the table holds")
+}
+
+// Amounts are written as people of the locale do, and exactly.
+func TestCredits(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		amount int64
+		scale  int
+		want   map[string]string
+	}{
+		{0, 2, map[string]string{"en": "0.00", "de": "0,00", "it": "0,00"}},
+		{5, 2, map[string]string{"en": "0.05", "de": "0,05"}},
+		{1_234_567, 2, map[string]string{"en": "12,345.67", "de": "12.345,67", "it": "12.345,67", "de-CH": "12’345.67", "fr": "12\u00a0345,67", "xx": "12,345.67"}},
+		{1_234_567, 0, map[string]string{"en": "1,234,567", "de": "1.234.567"}},
+		{1_000_000_001, 9, map[string]string{"en": "1.000000001", "de": "1,000000001"}},
+		{9_007_199_254_740_991, 0, map[string]string{"en": "9,007,199,254,740,991"}},
+		{9_007_199_254_740_991, 2, map[string]string{"en": "90,071,992,547,409.91"}},
+		{9_007_199_254_740_989, 2, map[string]string{"en": "90,071,992,547,409.89"}},
+		{9_007_199_254_740_991, 9, map[string]string{"en": "9,007,199.254740991"}},
+	} {
+		for locale, want := range test.want {
+			require.Equal(t, want, credits(locale, &test.amount, test.scale), "%d in %s", test.amount, locale)
+		}
+	}
+	require.Empty(t, credits("en", nil, 2))
+
+	templates := newTemplates(t)
+	for locale, want := range map[string]string{
+		"de": "12.345,00", "de-CH": "12’345.00", "de_CH": "12’345.00", "en": "12,345.00",
+		"fr-FR": "12,345.00", // in words of the service's language
+	} {
+		mail, err := templates.Render(Sample(CreditsGranted, locale))
+		require.NoError(t, err)
+		require.Contains(t, mail.Text, want, locale)
+	}
+}
+
+func TestTemplates_Prefer(t *testing.T) {
+	t.Parallel()
+	templates := newTemplates(t)
+	for header, want := range map[string]string{
+		"":                                   "",
+		"*":                                  "",
+		"und":                                "",
+		"de":                                 "de",
+		"de-at,de;q=0.9,en;q=0.8":            "de-AT",
+		"en;q=0.1, it;q=0.9, de;q=0.5":       "it",
+		"fr-CH, fr;q=0.9, it;q=0.2, *;q=0.1": "it", // the first that there are mails in
+		"fr-CH, fr;q=0.9, ja;q=0.2":          "fr-CH",
+		"en;q=0, de":                         "de",
+		"de;q=much, <script>":                "",
+		"de\r\nX: y":                         "",
+		strings.Repeat("a-", 5000):           "",
+	} {
+		require.Equal(t, want, templates.Prefer(header), "%.40q", header)
+	}
+}
+
+// Mails that lead nowhere else lead to the product, if it is known where that is.
+func TestTemplates_HomeURL(t *testing.T) {
+	t.Parallel()
+	templates := newTemplates(t, func(d *Design) { d.HomeURL = "https://www.example.com/start" })
+	for _, kind := range Kinds() {
+		m := Sample(kind, "en")
+		if !kind.needsLink() {
+			m.Link = ""
+		}
+		mail, err := templates.Render(m)
+		require.NoError(t, err)
+		require.Equal(t, kind == Welcome || kind == CreditsGranted || kind == LowBalance, strings.Contains(mail.Text, ":\nhttps://www.example.com/start\n"), kind)
+		require.NotContains(t, mail.Text, "works once, within .")
 	}
 }
 

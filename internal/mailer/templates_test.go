@@ -15,7 +15,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 var design = Design{
-	ProductName: "Example & Co", LogoURL: "https://example.com/logo.png", SupportAddress: "help@example.com", PrimaryColor: "#0f766e",
+	ProductName: "Example & Co", LogoURL: "https://example.com/logo.png", SupportAddress: "help@example.com", PrimaryColor: "#0f766e", CreditsScale: 2,
 }
 
 func newTemplates(t *testing.T, change ...func(*Design)) *Templates {

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/authservice/authservice/api/authclient"
+	"github.com/authservice/authservice/internal/jobs"
+	"github.com/authservice/authservice/internal/pgtest"
+)
+
+// hurry lets the time pass until what failed is tried again.
+func (s *service) hurry(t *testing.T) {
+	t.Helper()
+	_, err := s.db.Pool.Exec(t.Context(), "UPDATE river_job SET state = 'available', scheduled_at = now() WHERE state = 'retryable'")
+	require.NoError(t, err)
+}
+
+// requireSent waits until no mail waits.
+func (s *service) requireSent(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		s.hurry(t)
+		var waiting int
+		const unfinished = "SELECT count(*) FROM river_job WHERE kind IN ('mail', 'asked') AND state <> 'completed'"
+		require.NoError(t, s.db.Pool.QueryRow(t.Context(), unfinished).Scan(&waiting))
+		return waiting == 0
+	}, 2*time.Minute, 50*time.Millisecond)
+}
+
+// 500 people ask for a new password while the mail server is down: each is
+// answered as when it is up, and gets one mail when it is up again.
+//
+// That they are not merely answered fast, but without a word to the mail server,
+// TestIdentity_Ask_TalksToNobody shows.
+func TestOutbox_ServerDown(t *testing.T) {
+	t.Parallel()
+	const people = 500 // as many as the mailbox keeps
+	mail := startSwitchboard(t)
+	s := startService(t, append(mail.settings, "AUTH_RATE_LIMIT_ENABLED=false")...)
+	_, err := s.db.Owner(t).Exec(t.Context(), `
+		INSERT INTO users (id, email, email_verified, password_hash, created_at, updated_at)
+		SELECT gen_random_uuid(), i || '@example.com', true, 'x', now(), now() FROM generate_series(0, $1) i`, people)
+	require.NoError(t, err)
+	client := s.anonymous(t)
+	forgot := func(i int) string {
+		response, body := client.send(t, http.MethodPost, "/v1/auth/password/forgot", fmt.Sprintf(`{"email":"%d@example.com"}`, i))
+		response.Header.Del("X-Request-ID")
+		response.Header.Del("Date")
+		return fmt.Sprint(response.StatusCode, response.Header, string(body))
+	}
+
+	up := forgot(people)
+	require.True(t, strings.HasPrefix(up, "202 "), up)
+	require.Eventually(t, func() bool { return len(mail.box.Messages("")) == 1 }, eventually, aMoment)
+	mail.box.Clear()
+
+	mail.hold(replyGreeting)
+	answers := make([]string, people)
+	parallel(people, func(i int) { answers[i] = forgot(i) })
+	for _, answer := range answers {
+		require.Equal(t, up, answer)
+	}
+	<-mail.held // somebody does try
+	require.Empty(t, mail.box.Messages(""))
+
+	mail.hold("")
+	s.requireSent(t)
+	for i := range people {
+		require.Len(t, mail.box.Messages(fmt.Sprintf("%d@example.com", i)), 1)
+	}
+}
+
+// process is `authservice serve` in a process of its own.
+type process struct {
+	*service
+	cmd *exec.Cmd
+}
+
+func startProcess(t *testing.T, on *service) *process {
+	t.Helper()
+	p := &process{service: &service{db: on.db, environ: on.environ}, cmd: exec.Command(os.Args[0], "serve")}
+	p.cmd.Env = append(slices.Clip(cleanEnviron), append([]string{asProgram + "=1"}, on.environ...)...)
+	problems := &lockedBuffer{}
+	p.cmd.Stderr = problems
+	stdout, err := p.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	t.Cleanup(func() { p.kill(t) })
+	lines := bufio.NewReader(stdout)
+	for p.url == "" {
+		line, err := lines.ReadBytes('\n')
+		require.NoError(t, err, problems.String())
+		var ready struct{ Message, URL string }
+		if json.Unmarshal(line, &ready) == nil && ready.Message == "ready" {
+			p.url = ready.URL
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, lines) }()
+	return p
+}
+
+// kill is kill -9, and the time until others notice.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	for _, sql := range []string{
+		"UPDATE river_job SET attempted_at = now() - interval '1 hour' WHERE state = 'running'",
+		"DELETE FROM river_leader",
+	} {
+		_, err := p.db.Pool.Exec(context.Background(), sql)
+		require.NoError(t, err)
+	}
+}
+
+var messageID = regexp.MustCompile(`(?mi)^Message-ID: (\S+)`)
+
+// Whenever the process is killed, every mail that was promised arrives: once, or
+// again where the server had taken it and the process died before it was noted.
+func TestOutbox_Killed(t *testing.T) {
+	t.Parallel()
+	mail := startSwitchboard(t)
+	db := pgtest.New(t)
+	on := &service{db: db, environ: environOn(db, append(mail.settings, newEncryptionKey(), "AUTH_RATE_LIMIT_ENABLED=false")...)}
+
+	var people []string
+	moments := []string{replyGreeting, replyContent, replyTaken, "", replyTaken, ""}
+	for _, moment := range moments {
+		mail.hold(moment)
+		for len(mail.held) > 0 {
+			<-mail.held
+		}
+		p := startProcess(t, on)
+		for range 4 {
+			email := uuid.NewString() + "@example.com"
+			registered, err := p.anonymous(t).RegisterUserWithResponse(t.Context(), authclient.RegisterRequest{Email: email, Password: testPassword})
+			require.NoError(t, err)
+			require.Equal(t, 201, registered.StatusCode())
+			forgot, err := p.anonymous(t).ForgotPasswordWithResponse(t.Context(), authclient.ForgotPasswordRequest{Email: email})
+			require.NoError(t, err)
+			require.Equal(t, 202, forgot.StatusCode())
+			people = append(people, email)
+		}
+		if moment != "" {
+			<-mail.held
+		}
+		p.kill(t)
+	}
+
+	mail.hold("")
+	last := startProcess(t, on)
+	last.requireSent(t)
+	again := 0
+	for _, email := range people {
+		copies := map[string][]string{}
+		for _, m := range mail.box.Messages(email) {
+			copies[m.Subject] = append(copies[m.Subject], messageID.FindStringSubmatch(m.Source)[1])
+		}
+		require.Len(t, copies, 2, "to verify, and to reset: %v", copies)
+		for subject, ids := range copies {
+			require.Len(t, slices.Compact(ids), 1, "whoever reads two copies can tell: %s", subject)
+			again += len(ids) - 1
+		}
+	}
+	require.Positive(t, again, "it was killed when it should not")
+	require.LessOrEqual(t, again, 4*jobs.DefaultWorkers, "of each process that could send no more than were under way")
+}
