@@ -199,6 +199,27 @@ func TestMails_Disabled(t *testing.T) {
 	require.Len(t, subjectsTo(box, email), 2)
 }
 
+// Mails and pages that lead nowhere else lead to the product.
+func TestMails_Home(t *testing.T) {
+	t.Parallel()
+	s, box := startServiceWithMail(t, "AUTH_MAIL_HOME_URL=https://www.example.com/start")
+	user := s.user(t)
+	_, token := mailed(t, box, user.session.User.Email, "Confirm")
+	verified, err := user.VerifyEmailWithResponse(t.Context(), authclient.VerifyEmailRequest{Token: token})
+	require.NoError(t, err)
+	require.Equal(t, 204, verified.StatusCode())
+	m, _ := mailed(t, box, user.session.User.Email, "Welcome")
+	require.Equal(t, []string{"https://www.example.com/start"}, m.Links)
+	_, page := user.send(t, http.MethodGet, "/verify-email", "")
+	require.Contains(t, string(page), `<a href="https://www.example.com/start">`)
+
+	// The mailbox is dev's alone.
+	for _, path := range []string{"/dev/mail", "/dev/mail.json", "/dev/mail/1"} {
+		response, _ := user.send(t, http.MethodGet, path, "")
+		require.Equal(t, 404, response.StatusCode)
+	}
+}
+
 // A wrong setting is found at start and named, before anything is touched: the
 // database that is named here is none.
 func TestServe_RefusesMailSettings(t *testing.T) {

@@ -49,6 +49,7 @@ func usersCreateCommand(e env) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&n.Email, "email", "", "e-mail address")
 	cmd.Flags().StringVar(&n.Name, "name", "", "name")
+	cmd.Flags().StringVar(&n.Locale, "locale", "", "language of mails to the user, such as de-AT")
 	cmd.Flags().BoolVar(&admin, "admin", false, "make an administrator")
 	if err := cmd.MarkFlagRequired("email"); err != nil {
 		panic(err) // the flag stands three lines above

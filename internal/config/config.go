@@ -132,7 +132,7 @@ type Mail struct {
 	SupportAddress string   `split_words:"true" desc:"where people get help: an e-mail address"`
 	PrimaryColor   string   `split_words:"true" default:"#1d4ed8" desc:"colour of buttons"`
 	Locale         string   `default:"en" desc:"language of mails to people who have none: en, de, it, or one that AUTH_MAIL_TEMPLATES_DIR has"`
-	LowBalance     int64    `split_words:"true" default:"0" desc:"balance below which people are warned once, in the smallest unit; 0 warns nobody"`
+	LowBalance     int64    `split_words:"true" default:"0" desc:"people are warned when their balance falls below this, in the smallest unit; 0 warns nobody"`
 	Disabled       []string `desc:"kinds of mail that are not sent, comma-separated: welcome, new_sign_in, credits_granted, low_balance"`
 	TemplatesDir   string   `split_words:"true" desc:"templates that replace the built-in ones, file by file"`
 }

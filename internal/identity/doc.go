@@ -1,6 +1,7 @@
 // Package identity is who may come in: users and their passwords, sessions and
 // their refresh tokens, mailed links, API keys and their scopes, and what
-// administrators do with all of them. Each use case has a file.
+// administrators do with all of them. Each use case has a file. It also writes
+// to these people (mail.go), on behalf of other rooms too (credits.go).
 //
 // Secrets are stored as hashes only, or derived (link.go, refresh.go). What an
 // attacker could learn from an answer, or from the time it takes, whether an

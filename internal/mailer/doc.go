@@ -7,6 +7,9 @@
 // cancelled, and ends a message that broke off as if it were whole. Package
 // net/smtp speaks instead, under the rules of conversation.go.
 //
+// Languages are directories of templates, chosen by the locale of the person and
+// then of the service; dates and numbers follow them.
+//
 // The package keeps nothing and retries nothing: when to send, and how often,
 // is for the outbox to decide, with the help of [Permanent].
 package mailer

@@ -40,8 +40,8 @@ type Options struct {
 // Design is what mails look like.
 type Design struct {
 	ProductName    string
-	LogoURL        string // empty: the name stands there instead
 	HomeURL        string // where the product is, for mails that lead nowhere else; may be empty
+	LogoURL        string // empty: the name stands there instead
 	SupportAddress string // whom people write to for help; may be empty
 	PrimaryColor   string // of buttons, as "#1a2b3c"; a blue if empty
 	// TemplatesDir has files that replace ours of the same path, and may have
