@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -242,7 +241,7 @@ func TestServe_RefusesMailSettings(t *testing.T) {
 				"AUTH_HTTP_ADDR=127.0.0.1:0", "AUTH_OPS_ADDR=127.0.0.1:0", "AUTH_SMTP_HOST=mail.example.com", "AUTH_SMTP_FROM=no-reply@example.com",
 				"AUTH_SMTP_PASSWORD=canary", "AUTH_SMTP_USERNAME=me", setting)
 			require.Equal(t, 1, code)
-			require.Regexp(t, regexp.MustCompile(`(?m)^\W*(authservice: )?`+variable+`: `), stderr)
+			require.Regexp(t, `(?m)^\W*(authservice: )?`+variable+`: `, stderr)
 			require.NotContains(t, stdout+stderr, "canary")
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,6 +77,19 @@ func (s *switchboard) reply(at, instead string) {
 		_ = conn.Close()
 	}
 	clear(s.open)
+	for len(s.held) > 0 {
+		<-s.held
+	}
+}
+
+// requireHeld waits until a conversation is held, since the last hold.
+func (s *switchboard) requireHeld(t *testing.T) {
+	t.Helper()
+	select {
+	case <-s.held:
+	case <-time.After(time.Minute):
+		t.Fatal("nobody gets as far")
+	}
 }
 
 func (s *switchboard) connect(client net.Conn) {

@@ -32,6 +32,7 @@ func TestNormalizeLocale(t *testing.T) {
 func TestIdentity_Locale(t *testing.T) {
 	t.Parallel()
 	register := func(t *testing.T, p *postal, n NewUser) (User, letter) {
+		t.Helper()
 		n.Email, n.Password = ada, rightPassword
 		session, err := p.Register(t.Context(), n, Device{})
 		require.NoError(t, err)
