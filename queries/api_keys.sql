@@ -3,8 +3,8 @@ INSERT INTO api_keys (id, name, secret_hash, scopes, created_by, created_at, exp
 VALUES (@id, @name, @secret_hash, @scopes, @created_by, @now, @expires_at)
 RETURNING *;
 
--- name: APIKeyGet :one
-SELECT * FROM api_keys WHERE id = @id AND deleted_at IS NULL;
+-- name: APIKeyListByID :many
+SELECT * FROM api_keys WHERE id = ANY (@ids::uuid[]) AND deleted_at IS NULL;
 
 -- name: APIKeyList :many
 -- Newest first: ids are UUIDv7.

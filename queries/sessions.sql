@@ -2,13 +2,13 @@
 INSERT INTO sessions (id, user_id, user_agent, ip, created_at, last_used_at, expires_at)
 VALUES (@id, @user_id, @user_agent, @ip, @now, @now, @expires_at);
 
--- name: SessionCaller :one
--- Who stands behind an access token, asked at every request: logout,
--- suspension, deletion and a change of role hold from the next request on.
-SELECT u.role
+-- name: SessionCallers :many
+-- Who stands behind access tokens, asked at every request: logout, suspension,
+-- deletion and a change of role hold from the next request on.
+SELECT s.id, s.user_id, u.role
 FROM sessions s
 JOIN users u ON u.id = s.user_id
-WHERE s.id = @id AND s.user_id = @user_id AND s.ended_at IS NULL AND s.expires_at > @now
+WHERE s.id = ANY (@ids::uuid[]) AND s.ended_at IS NULL AND s.expires_at > @now
   AND u.deleted_at IS NULL AND (u.status = 'active' OR u.suspended_until <= @now);
 
 -- name: SessionEnd :execrows

@@ -3,7 +3,6 @@ package audit
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -40,7 +39,7 @@ func (l *Log) WriteAs(ctx context.Context, tx pgx.Tx, actor Actor, what Type, on
 	source := SourceOf(ctx)
 	now := l.now().UTC().Truncate(time.Microsecond)
 	insert := dbgen.AuditEventInsertParams{
-		ID: idAt(now, uuid.New()), Type: string(what), ActorType: string(actor.Type), Details: []byte("{}"),
+		ID: pgdb.IDAt(now, uuid.New()), Type: string(what), ActorType: string(actor.Type), Details: []byte("{}"),
 		UserAgent: source.UserAgent, Now: now,
 	}
 	if actor.ID != uuid.Nil {
@@ -88,10 +87,10 @@ type Filter struct {
 func (l *Log) List(ctx context.Context, f Filter, before uuid.UUID, limit int) (page []Event, more bool, err error) {
 	var notBefore uuid.UUID
 	if f.From != nil {
-		notBefore = idAt(*f.From, uuid.Nil)
+		notBefore = pgdb.IDAt(*f.From, uuid.Nil)
 	}
 	if f.To != nil {
-		if end := idAt(*f.To, uuid.Nil); less(end, before) {
+		if end := pgdb.IDAt(*f.To, uuid.Nil); less(end, before) {
 			before = end
 		}
 	}
@@ -159,19 +158,6 @@ func eventFrom(row dbgen.AuditEventListAboutRow) Event {
 		e.IP = *row.IP
 	}
 	return e
-}
-
-// idAt returns the UUIDv7 (RFC 9562, section 6.2, method 3: with microseconds) of
-// a moment, with the random bits of another UUID; those of uuid.Nil make the
-// bound below all ids of the moment.
-func idAt(at time.Time, random uuid.UUID) uuid.UUID {
-	id := random
-	micros := uint64(max(0, at.UnixMicro()))
-	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], micros/1000<<16)
-	copy(id[:6], ms[:6])
-	binary.BigEndian.PutUint16(id[6:], 0x7000|uint16(micros%1000*4096/1000))
-	return id
 }
 
 func less(a, b uuid.UUID) bool { return bytes.Compare(a[:], b[:]) < 0 }

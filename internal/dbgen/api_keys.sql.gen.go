@@ -29,30 +29,6 @@ func (q *Queries) APIKeyDelete(ctx context.Context, db DBTX, arg APIKeyDeletePar
 	return result.RowsAffected(), nil
 }
 
-const aPIKeyGet = `-- name: APIKeyGet :one
-SELECT id, name, secret_hash, scopes, created_by, created_at, expires_at, last_used_at, deleted_at, rotated_at, previous_secret_hash, previous_expires_at FROM api_keys WHERE id = $1 AND deleted_at IS NULL
-`
-
-func (q *Queries) APIKeyGet(ctx context.Context, db DBTX, id uuid.UUID) (APIKey, error) {
-	row := db.QueryRow(ctx, aPIKeyGet, id)
-	var i APIKey
-	err := row.Scan(
-		&i.ID,
-		&i.Name,
-		&i.SecretHash,
-		&i.Scopes,
-		&i.CreatedBy,
-		&i.CreatedAt,
-		&i.ExpiresAt,
-		&i.LastUsedAt,
-		&i.DeletedAt,
-		&i.RotatedAt,
-		&i.PreviousSecretHash,
-		&i.PreviousExpiresAt,
-	)
-	return i, err
-}
-
 const aPIKeyInsert = `-- name: APIKeyInsert :one
 INSERT INTO api_keys (id, name, secret_hash, scopes, created_by, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -112,6 +88,43 @@ type APIKeyListParams struct {
 // Newest first: ids are UUIDv7.
 func (q *Queries) APIKeyList(ctx context.Context, db DBTX, arg APIKeyListParams) ([]APIKey, error) {
 	rows, err := db.Query(ctx, aPIKeyList, arg.Before, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []APIKey
+	for rows.Next() {
+		var i APIKey
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.SecretHash,
+			&i.Scopes,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.LastUsedAt,
+			&i.DeletedAt,
+			&i.RotatedAt,
+			&i.PreviousSecretHash,
+			&i.PreviousExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const aPIKeyListByID = `-- name: APIKeyListByID :many
+SELECT id, name, secret_hash, scopes, created_by, created_at, expires_at, last_used_at, deleted_at, rotated_at, previous_secret_hash, previous_expires_at FROM api_keys WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL
+`
+
+func (q *Queries) APIKeyListByID(ctx context.Context, db DBTX, ids []uuid.UUID) ([]APIKey, error) {
+	rows, err := db.Query(ctx, aPIKeyListByID, ids)
 	if err != nil {
 		return nil, err
 	}

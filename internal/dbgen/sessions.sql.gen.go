@@ -13,27 +13,45 @@ import (
 	"github.com/google/uuid"
 )
 
-const sessionCaller = `-- name: SessionCaller :one
-SELECT u.role
+const sessionCallers = `-- name: SessionCallers :many
+SELECT s.id, s.user_id, u.role
 FROM sessions s
 JOIN users u ON u.id = s.user_id
-WHERE s.id = $1 AND s.user_id = $2 AND s.ended_at IS NULL AND s.expires_at > $3
-  AND u.deleted_at IS NULL AND (u.status = 'active' OR u.suspended_until <= $3)
+WHERE s.id = ANY ($1::uuid[]) AND s.ended_at IS NULL AND s.expires_at > $2
+  AND u.deleted_at IS NULL AND (u.status = 'active' OR u.suspended_until <= $2)
 `
 
-type SessionCallerParams struct {
-	ID     uuid.UUID
-	UserID uuid.UUID
-	Now    time.Time
+type SessionCallersParams struct {
+	Ids []uuid.UUID
+	Now time.Time
 }
 
-// Who stands behind an access token, asked at every request: logout,
-// suspension, deletion and a change of role hold from the next request on.
-func (q *Queries) SessionCaller(ctx context.Context, db DBTX, arg SessionCallerParams) (string, error) {
-	row := db.QueryRow(ctx, sessionCaller, arg.ID, arg.UserID, arg.Now)
-	var role string
-	err := row.Scan(&role)
-	return role, err
+type SessionCallersRow struct {
+	ID     uuid.UUID
+	UserID uuid.UUID
+	Role   string
+}
+
+// Who stands behind access tokens, asked at every request: logout, suspension,
+// deletion and a change of role hold from the next request on.
+func (q *Queries) SessionCallers(ctx context.Context, db DBTX, arg SessionCallersParams) ([]SessionCallersRow, error) {
+	rows, err := db.Query(ctx, sessionCallers, arg.Ids, arg.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SessionCallersRow
+	for rows.Next() {
+		var i SessionCallersRow
+		if err := rows.Scan(&i.ID, &i.UserID, &i.Role); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const sessionDeleteOfUser = `-- name: SessionDeleteOfUser :exec

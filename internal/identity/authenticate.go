@@ -50,14 +50,24 @@ func (s *Service) AuthenticateToken(ctx context.Context, token string) (Caller, 
 	if err != nil {
 		return Caller{}, err
 	}
-	role, err := s.q.SessionCaller(ctx, s.pool, dbgen.SessionCallerParams{ID: subject.SessionID, UserID: subject.UserID, Now: s.clock()})
-	if pgdb.NoRows(err) {
-		return Caller{}, tokens.ErrInvalid
-	}
+	session, alive, err := s.sessions.Get(ctx, subject.SessionID)
 	if err != nil {
 		return Caller{}, pgdb.Classify(err)
 	}
-	return Caller{UserID: subject.UserID, SessionID: subject.SessionID, Role: role, Scopes: scopesOf(role)}, nil
+	if !alive || session.UserID != subject.UserID {
+		return Caller{}, tokens.ErrInvalid
+	}
+	return Caller{UserID: subject.UserID, SessionID: subject.SessionID, Role: session.Role, Scopes: scopesOf(session.Role)}, nil
+}
+
+// callers finds the sessions that are alive.
+func (s *Service) callers(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]dbgen.SessionCallersRow, error) {
+	rows, err := s.q.SessionCallers(ctx, s.pool, dbgen.SessionCallersParams{Ids: ids, Now: s.clock()})
+	found := make(map[uuid.UUID]dbgen.SessionCallersRow, len(rows))
+	for _, row := range rows {
+		found[row.ID] = row
+	}
+	return found, err
 }
 
 // AuthenticateKey returns the API key that a caller shows. Errors: ErrInvalidAPIKey.
@@ -66,8 +76,8 @@ func (s *Service) AuthenticateKey(ctx context.Context, shown string) (Caller, er
 	if err != nil {
 		return Caller{}, err
 	}
-	row, err := s.q.APIKeyGet(ctx, s.pool, id)
-	if err != nil && !pgdb.NoRows(err) {
+	row, _, err := s.apiKeys.Get(ctx, id) // of a key that there is not, nothing matches
+	if err != nil {
 		return Caller{}, pgdb.Classify(err)
 	}
 	now := s.clock()
@@ -82,4 +92,14 @@ func (s *Service) AuthenticateKey(ctx context.Context, shown string) (Caller, er
 		}
 	}
 	return Caller{APIKeyID: row.ID, Scopes: row.Scopes}, nil
+}
+
+// findAPIKeys finds the keys that there are.
+func (s *Service) findAPIKeys(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]dbgen.APIKey, error) {
+	rows, err := s.q.APIKeyListByID(ctx, s.pool, ids)
+	found := make(map[uuid.UUID]dbgen.APIKey, len(rows))
+	for _, row := range rows {
+		found[row.ID] = row
+	}
+	return found, err
 }

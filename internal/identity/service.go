@@ -13,6 +13,7 @@ import (
 	"github.com/authservice/authservice/internal/dbgen"
 	"github.com/authservice/authservice/internal/jobs"
 	"github.com/authservice/authservice/internal/mailer"
+	"github.com/authservice/authservice/internal/pgdb"
 	"github.com/authservice/authservice/internal/ratelimit"
 	"github.com/authservice/authservice/internal/tokens"
 )
@@ -79,11 +80,17 @@ type Service struct {
 	q      *dbgen.Queries
 	hasher *hasher
 	o      Options
+
+	// Who calls is asked at every request.
+	sessions *pgdb.Lookup[uuid.UUID, dbgen.SessionCallersRow]
+	apiKeys  *pgdb.Lookup[uuid.UUID, dbgen.APIKey]
 }
 
 // New returns a service on a migrated database.
 func New(pool *pgxpool.Pool, rooms Rooms, o Options) *Service {
-	return &Service{Rooms: rooms, pool: pool, q: dbgen.New(), hasher: newHasher(o.Passwords), o: o}
+	s := &Service{Rooms: rooms, pool: pool, q: dbgen.New(), hasher: newHasher(o.Passwords), o: o}
+	s.sessions, s.apiKeys = pgdb.NewLookup(s.callers), pgdb.NewLookup(s.findAPIKeys)
+	return s
 }
 
 // clock tells the time as PostgreSQL keeps it, in microseconds.

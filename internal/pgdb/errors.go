@@ -3,6 +3,7 @@ package pgdb
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 
 	"github.com/jackc/pgx/v5"
@@ -35,13 +36,15 @@ func Classify(err error) error {
 	switch {
 	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
-	case passing(err):
+	case Passing(err):
 		return apperr.UnavailableBecause(err)
 	}
 	return apperr.InternalBecause(err)
 }
 
-func passing(err error) bool {
+// Passing says whether err may pass by itself: an overload, a database that does
+// not answer.
+func Passing(err error) bool {
 	var (
 		connect *pgconn.ConnectError
 		network net.Error
@@ -65,6 +68,21 @@ func passing(err error) bool {
 		return true
 	}
 	return false
+}
+
+// Broken says that a connection that worked broke, so that it is not known what
+// became of what was sent last. What may be done twice can be tried again.
+func Broken(err error) bool {
+	var connect *pgconn.ConnectError
+	if errors.As(err, &connect) || pgconn.Timeout(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	switch sqlState(err) {
+	case "57P01", "57P02": // the server shuts down, or this connection was ended
+		return true
+	}
+	var network net.Error
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.As(err, &network)
 }
 
 func sqlState(err error) string {

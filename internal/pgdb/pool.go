@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
+	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 )
 
 // PoolOptions size a pool and bound what a statement may take.
@@ -42,7 +43,7 @@ func Open(ctx context.Context, url string, o PoolOptions) (*pgxpool.Pool, error)
 	params["lock_timeout"] = fmt.Sprint(o.LockTimeout.Milliseconds())
 	params["idle_in_transaction_session_timeout"] = fmt.Sprint(2 * o.StatementTimeout.Milliseconds())
 
-	cfg.AfterConnect = readTimesInUTC
+	cfg.AfterConnect = registerTypes
 
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -55,12 +56,14 @@ func Open(ctx context.Context, url string, o PoolOptions) (*pgxpool.Pool, error)
 	return pool, nil
 }
 
-// readTimesInUTC makes times come back as they were written, whatever the
-// process's time zone.
-func readTimesInUTC(_ context.Context, conn *pgx.Conn) error {
+// registerTypes makes times come back as they were written, whatever the
+// process's time zone, and UUIDs go over the wire as 16 bytes: left alone, pgx
+// writes each as a text, which it then reads.
+func registerTypes(_ context.Context, conn *pgx.Conn) error {
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 	})
+	pgxuuid.Register(conn.TypeMap())
 	return nil
 }
 

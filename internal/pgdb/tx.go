@@ -23,7 +23,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error, again .
 		if err == nil {
 			return nil
 		}
-		if try == maxTries || !retryable(err, again) {
+		if try == maxTries || !(Retryable(err) || isAny(err, again)) {
 			return Classify(err)
 		}
 		select {
@@ -34,11 +34,17 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error, again .
 	}
 }
 
-func retryable(err error, again []func(error) bool) bool {
+// Retryable says that PostgreSQL broke a transaction off and asks for another
+// try: a serialization failure or a deadlock.
+func Retryable(err error) bool {
 	switch sqlState(err) {
 	case "40001", "40P01":
 		return true
 	}
+	return false
+}
+
+func isAny(err error, again []func(error) bool) bool {
 	for _, is := range again {
 		if is(err) {
 			return true

@@ -1,11 +1,14 @@
-package audit
+package pgdb_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/authservice/authservice/internal/pgdb"
 )
 
 // The bound of a moment is below all ids of that moment, and above all of the
@@ -18,11 +21,11 @@ func TestIDAt_Bounds(t *testing.T) {
 	for _, from := range []time.Time{start, start.Add(999 * time.Millisecond), time.Unix(0, 0), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)} {
 		for micro := range 2100 { // every fraction of a millisecond, twice
 			at := from.Add(time.Duration(micro) * time.Microsecond)
-			bound, last, next := idAt(at, uuid.Nil), idAt(at, highest), idAt(at.Add(time.Microsecond), uuid.Nil)
+			bound, last, next := pgdb.IDAt(at, uuid.Nil), pgdb.IDAt(at, highest), pgdb.IDAt(at.Add(time.Microsecond), uuid.Nil)
 			require.True(t, less(bound, last))
 			require.True(t, less(last, next), "%v: %v is not before %v", at, last, next)
 			for range 2 {
-				id := idAt(at, uuid.New())
+				id := pgdb.IDAt(at, uuid.New())
 				require.False(t, less(id, bound))
 				require.False(t, less(last, id))
 				require.Equal(t, uuid.Version(7), id.Version())
@@ -46,7 +49,9 @@ func TestIDAt_Layout(t *testing.T) {
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
-			require.Equal(t, want, idAt(at, id).String())
+			require.Equal(t, want, pgdb.IDAt(at, id).String())
 		})
 	}
 }
+
+func less(a, b uuid.UUID) bool { return bytes.Compare(a[:], b[:]) < 0 }

@@ -1,0 +1,90 @@
+package pgdb
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// lookupLanes is how many queries of one Lookup are under way at once.
+	lookupLanes = 2
+	// lookupTimeout bounds a query whose callers have all gone.
+	lookupTimeout = 10 * time.Second
+)
+
+// Lookup reads by key for many callers at once: those that ask while queries are
+// under way share the next one, so that a busy process makes few queries and an
+// idle one waits for nobody. It keeps nothing: each answer comes from a query
+// that began after its caller had asked.
+type Lookup[K comparable, V any] struct {
+	query   func(context.Context, []K) (map[K]V, error)
+	mu      sync.Mutex
+	next    *lookup[K, V] // that will begin when a lane is free
+	running int
+}
+
+// lookup is one query and those who wait for it.
+type lookup[K comparable, V any] struct {
+	keys  map[K]struct{}
+	done  chan struct{}
+	found map[K]V
+	err   error
+}
+
+// NewLookup returns a Lookup that finds what there is of many keys by query.
+func NewLookup[K comparable, V any](query func(context.Context, []K) (map[K]V, error)) *Lookup[K, V] {
+	return &Lookup[K, V]{query: query}
+}
+
+// Get returns what there is at key.
+func (l *Lookup[K, V]) Get(ctx context.Context, key K) (value V, found bool, err error) {
+	q := l.join(key)
+	select {
+	case <-q.done:
+		value, found = q.found[key]
+		return value, found, q.err
+	case <-ctx.Done():
+		return value, false, ctx.Err()
+	}
+}
+
+func (l *Lookup[K, V]) join(key K) *lookup[K, V] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.next == nil {
+		l.next = &lookup[K, V]{keys: map[K]struct{}{}, done: make(chan struct{})}
+	}
+	q := l.next
+	q.keys[key] = struct{}{}
+	if l.running < lookupLanes {
+		l.running++
+		l.next = nil
+		go l.run(q)
+	}
+	return q
+}
+
+// run makes one query after the other, until nobody waits.
+func (l *Lookup[K, V]) run(q *lookup[K, V]) {
+	for q != nil {
+		l.answer(q)
+		l.mu.Lock()
+		q, l.next = l.next, nil
+		if q == nil {
+			l.running--
+		}
+		l.mu.Unlock()
+	}
+}
+
+func (l *Lookup[K, V]) answer(q *lookup[K, V]) {
+	defer close(q.done)
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
+	defer cancel()
+	keys := make([]K, 0, len(q.keys))
+	for key := range q.keys {
+		keys = append(keys, key)
+	}
+	q.found, q.err = l.query(ctx, keys)
+}
