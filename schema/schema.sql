@@ -101,9 +101,11 @@ CREATE TABLE public.credit_accounts (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     closed_at timestamp with time zone,
+    hold_events bigint DEFAULT 0 NOT NULL,
     CONSTRAINT credit_accounts_balance_range CHECK (((balance >= 0) AND (balance <= '9007199254740991'::bigint))),
     CONSTRAINT credit_accounts_head_hash_length CHECK ((octet_length(head_hash) = 32)),
     CONSTRAINT credit_accounts_held_range CHECK (((held >= 0) AND (held <= balance))),
+    CONSTRAINT credit_accounts_hold_events_range CHECK ((hold_events >= 0)),
     CONSTRAINT credit_accounts_sequence_range CHECK ((sequence >= 0))
 )
 WITH (fillfactor='80');
@@ -121,11 +123,74 @@ CREATE TABLE public.credit_grants (
     revoked_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
     open boolean GENERATED ALWAYS AS ((remaining > held)) STORED NOT NULL,
+    part smallint DEFAULT 0 NOT NULL,
+    open_user_id uuid GENERATED ALWAYS AS (
+CASE
+    WHEN (remaining > held) THEN user_id
+    ELSE NULL::uuid
+END) STORED,
     CONSTRAINT credit_grants_amount_positive CHECK ((amount > 0)),
     CONSTRAINT credit_grants_expired_range CHECK (((expired >= 0) AND (expired <= (amount - remaining)))),
     CONSTRAINT credit_grants_held_range CHECK (((held >= 0) AND (held <= remaining))),
+    CONSTRAINT credit_grants_part_range CHECK ((part >= 0)),
     CONSTRAINT credit_grants_priority_range CHECK (((priority >= 0) AND (priority <= 100))),
     CONSTRAINT credit_grants_remaining_range CHECK (((remaining >= 0) AND (remaining <= amount)))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.credit_hold_events (
+    user_id uuid NOT NULL,
+    number bigint NOT NULL,
+    hold_id uuid NOT NULL,
+    type text NOT NULL,
+    amount bigint NOT NULL,
+    captured bigint NOT NULL,
+    status text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    reference text,
+    note_digest bytea,
+    transaction_id uuid,
+    pinned jsonb NOT NULL,
+    held_after bigint NOT NULL,
+    actor_type text NOT NULL,
+    actor_id uuid,
+    idempotency_key text,
+    hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT credit_hold_events_actor_known CHECK (((actor_type = ANY (ARRAY['user'::text, 'api_key'::text, 'system'::text])) AND ((actor_type = 'system'::text) = (actor_id IS NULL)))),
+    CONSTRAINT credit_hold_events_hash_length CHECK (((octet_length(hash) = 32) AND (octet_length(note_digest) = 32))),
+    CONSTRAINT credit_hold_events_held_after_range CHECK ((held_after >= 0)),
+    CONSTRAINT credit_hold_events_number_positive CHECK ((number > 0)),
+    CONSTRAINT credit_hold_events_status_known CHECK ((status = ANY (ARRAY['active'::text, 'captured'::text, 'voided'::text, 'expired'::text]))),
+    CONSTRAINT credit_hold_events_type_known CHECK ((type = ANY (ARRAY['placed'::text, 'incremented'::text, 'captured'::text, 'voided'::text, 'expired'::text])))
+);
+
+CREATE TABLE public.credit_hold_notes (
+    user_id uuid NOT NULL,
+    hold_id uuid NOT NULL,
+    salt bytea NOT NULL,
+    description text,
+    metadata json,
+    CONSTRAINT credit_hold_notes_not_empty CHECK (((description IS NOT NULL) OR (metadata IS NOT NULL))),
+    CONSTRAINT credit_hold_notes_salt_length CHECK ((octet_length(salt) = 16))
+);
+
+CREATE TABLE public.credit_holds (
+    user_id uuid NOT NULL,
+    id uuid NOT NULL,
+    amount bigint NOT NULL,
+    captured bigint DEFAULT 0 NOT NULL,
+    status text DEFAULT 'active'::text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    reference text,
+    pinned jsonb NOT NULL,
+    transaction_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT credit_holds_active_pins CHECK (((status = 'active'::text) = (pinned <> '[]'::jsonb))),
+    CONSTRAINT credit_holds_amount_range CHECK (((amount >= 1) AND (amount <= '9007199254740991'::bigint))),
+    CONSTRAINT credit_holds_captured_range CHECK (((captured >= 0) AND (captured <= amount))),
+    CONSTRAINT credit_holds_status_known CHECK ((status = ANY (ARRAY['active'::text, 'captured'::text, 'voided'::text, 'expired'::text])))
 )
 WITH (fillfactor='80');
 
@@ -157,6 +222,7 @@ CREATE TABLE public.credit_transactions (
     idempotency_key text,
     hash bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    transfer_id uuid,
     CONSTRAINT credit_transactions_actor_known CHECK (((actor_type = ANY (ARRAY['user'::text, 'api_key'::text, 'system'::text])) AND ((actor_type = 'system'::text) = (actor_id IS NULL)))),
     CONSTRAINT credit_transactions_amount_not_zero CHECK ((amount <> 0)),
     CONSTRAINT credit_transactions_amount_sign CHECK (
@@ -180,9 +246,11 @@ CREATE TABLE public.idempotency_keys (
     status smallint NOT NULL,
     body bytea,
     created_at timestamp with time zone NOT NULL,
+    hold_event bigint,
+    parts json,
     CONSTRAINT idempotency_keys_fingerprint_length CHECK ((octet_length(fingerprint) = 32)),
     CONSTRAINT idempotency_keys_key_length CHECK (((length(key) >= 1) AND (length(key) <= 255))),
-    CONSTRAINT idempotency_keys_transaction_or_body CHECK ((((user_id IS NULL) = (sequence IS NULL)) AND ((sequence IS NULL) <> (body IS NULL))))
+    CONSTRAINT idempotency_keys_one_outcome CHECK (((num_nonnulls(sequence, hold_event, parts, body) = 1) AND ((user_id IS NOT NULL) = ((sequence IS NOT NULL) OR (hold_event IS NOT NULL)))))
 );
 
 CREATE TABLE public.one_time_tokens (
@@ -380,13 +448,25 @@ ALTER TABLE ONLY public.credit_grants
     ADD CONSTRAINT credit_grants_pkey PRIMARY KEY (user_id, id);
 
 ALTER TABLE ONLY public.credit_grants
-    ADD CONSTRAINT credit_grants_sequence_key UNIQUE (user_id, sequence);
+    ADD CONSTRAINT credit_grants_sequence_key UNIQUE (user_id, sequence, part);
+
+ALTER TABLE ONLY public.credit_hold_events
+    ADD CONSTRAINT credit_hold_events_pkey PRIMARY KEY (user_id, number);
+
+ALTER TABLE ONLY public.credit_hold_notes
+    ADD CONSTRAINT credit_hold_notes_pkey PRIMARY KEY (user_id, hold_id);
+
+ALTER TABLE ONLY public.credit_holds
+    ADD CONSTRAINT credit_holds_pkey PRIMARY KEY (user_id, id);
 
 ALTER TABLE ONLY public.credit_transaction_notes
     ADD CONSTRAINT credit_transaction_notes_pkey PRIMARY KEY (user_id, sequence);
 
 ALTER TABLE ONLY public.credit_transactions
     ADD CONSTRAINT credit_transactions_pkey PRIMARY KEY (user_id, sequence);
+
+ALTER TABLE public.credit_transactions
+    ADD CONSTRAINT credit_transactions_transfer_has_id CHECK (((transfer_id IS NOT NULL) = (type = ANY (ARRAY['transfer_in'::text, 'transfer_out'::text])))) NOT VALID;
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller_id, key);
@@ -447,15 +527,35 @@ CREATE INDEX audit_events_target_id_idx ON public.audit_events USING btree (targ
 
 CREATE INDEX audit_events_type_idx ON public.audit_events USING btree (type, id);
 
-CREATE INDEX credit_grants_burn_idx ON public.credit_grants USING btree (user_id, priority, expires_at, sequence) WHERE open;
+CREATE INDEX credit_grants_burn_idx ON public.credit_grants USING btree (open_user_id, priority, expires_at, sequence, part) WHERE (open_user_id IS NOT NULL);
+
+CREATE INDEX credit_grants_due_idx ON public.credit_grants USING btree (expires_at) WHERE (open AND (expires_at IS NOT NULL));
 
 CREATE INDEX credit_grants_expiry_idx ON public.credit_grants USING btree (user_id, expires_at, sequence) WHERE (open AND (expires_at IS NOT NULL));
+
+CREATE INDEX credit_grants_id_idx ON public.credit_grants USING btree (id);
+
+CREATE INDEX credit_hold_events_hold_id_idx ON public.credit_hold_events USING btree (user_id, hold_id, number);
+
+CREATE INDEX credit_holds_all_due_idx ON public.credit_holds USING btree (expires_at) WHERE (status = 'active'::text);
+
+CREATE INDEX credit_holds_due_idx ON public.credit_holds USING btree (user_id, expires_at) WHERE (status = 'active'::text);
+
+CREATE INDEX credit_holds_id_idx ON public.credit_holds USING btree (id);
+
+CREATE INDEX credit_transactions_all_reference_idx ON public.credit_transactions USING btree (reference, id) WHERE (reference IS NOT NULL);
+
+CREATE INDEX credit_transactions_all_type_idx ON public.credit_transactions USING btree (type, id) WHERE (type <> ALL (ARRAY['debit'::text, 'capture'::text]));
 
 CREATE UNIQUE INDEX credit_transactions_id_key ON public.credit_transactions USING btree (id);
 
 CREATE INDEX credit_transactions_reference_idx ON public.credit_transactions USING btree (user_id, reference, sequence) WHERE (reference IS NOT NULL);
 
-CREATE INDEX idempotency_keys_refused_idx ON public.idempotency_keys USING btree (created_at) WHERE (sequence IS NULL);
+CREATE INDEX credit_transactions_reverses_idx ON public.credit_transactions USING btree (user_id, reverses_id) WHERE (reverses_id IS NOT NULL);
+
+CREATE INDEX credit_transactions_type_idx ON public.credit_transactions USING btree (user_id, type, sequence) WHERE (type <> ALL (ARRAY['debit'::text, 'capture'::text]));
+
+CREATE INDEX idempotency_keys_refused_idx ON public.idempotency_keys USING btree (created_at) WHERE (body IS NOT NULL);
 
 CREATE INDEX one_time_tokens_expires_at_idx ON public.one_time_tokens USING btree (expires_at);
 
@@ -495,9 +595,11 @@ CREATE INDEX users_suspended_idx ON public.users USING btree (id) WHERE (status 
 
 CREATE TRIGGER audit_events_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.audit_events FOR EACH STATEMENT EXECUTE FUNCTION public.audit_events_are_immutable();
 
+CREATE TRIGGER credit_hold_events_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.credit_hold_events FOR EACH STATEMENT EXECUTE FUNCTION public.credit_history_is_immutable();
+
 CREATE TRIGGER credit_transactions_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.credit_transactions FOR EACH STATEMENT EXECUTE FUNCTION public.credit_history_is_immutable();
 
-CREATE TRIGGER idempotency_keys_immutable BEFORE DELETE OR UPDATE ON public.idempotency_keys FOR EACH ROW WHEN ((old.sequence IS NOT NULL)) EXECUTE FUNCTION public.credit_history_is_immutable();
+CREATE TRIGGER idempotency_keys_immutable BEFORE DELETE OR UPDATE ON public.idempotency_keys FOR EACH ROW WHEN ((old.body IS NULL)) EXECUTE FUNCTION public.credit_history_is_immutable();
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
@@ -511,14 +613,17 @@ ALTER TABLE ONLY public.credit_accounts
 ALTER TABLE ONLY public.credit_grants
     ADD CONSTRAINT credit_grants_user_id_sequence_fkey FOREIGN KEY (user_id, sequence) REFERENCES public.credit_transactions(user_id, sequence);
 
+ALTER TABLE ONLY public.credit_hold_events
+    ADD CONSTRAINT credit_hold_events_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.credit_accounts(user_id);
+
+ALTER TABLE ONLY public.credit_hold_notes
+    ADD CONSTRAINT credit_hold_notes_user_id_hold_id_fkey FOREIGN KEY (user_id, hold_id) REFERENCES public.credit_holds(user_id, id);
+
+ALTER TABLE ONLY public.credit_holds
+    ADD CONSTRAINT credit_holds_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.credit_accounts(user_id);
+
 ALTER TABLE ONLY public.credit_transaction_notes
     ADD CONSTRAINT credit_transaction_notes_user_id_sequence_fkey FOREIGN KEY (user_id, sequence) REFERENCES public.credit_transactions(user_id, sequence);
-
-ALTER TABLE ONLY public.credit_transactions
-    ADD CONSTRAINT credit_transactions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.credit_accounts(user_id);
-
-ALTER TABLE ONLY public.idempotency_keys
-    ADD CONSTRAINT idempotency_keys_user_id_sequence_fkey FOREIGN KEY (user_id, sequence) REFERENCES public.credit_transactions(user_id, sequence);
 
 ALTER TABLE ONLY public.one_time_tokens
     ADD CONSTRAINT one_time_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -541,6 +646,12 @@ GRANT SELECT,INSERT ON TABLE public.audit_events TO authservice_runtime;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_accounts TO authservice_runtime;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_grants TO authservice_runtime;
+
+GRANT SELECT,INSERT ON TABLE public.credit_hold_events TO authservice_runtime;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.credit_hold_notes TO authservice_runtime;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.credit_holds TO authservice_runtime;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.credit_transaction_notes TO authservice_runtime;
 

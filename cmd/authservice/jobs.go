@@ -22,6 +22,7 @@ func (d *domain) registerJobs(log *slog.Logger) {
 		}
 		return err
 	})
+	d.jobs.Every("expire_credits", time.Minute, d.ledger.ExpireDue)
 	d.jobs.Every("clean_up", 15*time.Minute, func(ctx context.Context) error {
 		return errors.Join(d.identity.CleanUp(ctx), d.ledger.CleanUp(ctx), d.limits.CleanUp(ctx))
 	}, jobs.Timeout(2*time.Minute)) // what is left is for the next time

@@ -59,7 +59,7 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, log *sl
 		return nil, err
 	}
 	d := &domain{
-		pool: pool, audit: audit.New(pool, time.Now), ledger: creditledger.New(pool, time.Now),
+		pool: pool, audit: audit.New(pool, time.Now), ledger: creditledger.New(pool, creditledger.Options{Now: time.Now}),
 		limits: ratelimit.New(pool, ratelimit.Options{Key: tokens.DeriveKey(key, "limits"), Enabled: c.RateLimitEnabled, Now: time.Now}),
 	}
 	if d.tokens, err = openTokens(ctx, c, pool, sealer, d.audit); err != nil {

@@ -11,56 +11,11 @@ import (
 	"github.com/authservice/authservice/internal/creditledger"
 )
 
-// A call that fails half-way leaves nothing behind: no transaction, no expiry,
-// no key. It fails here at each place where the ledger looks at the clock, the
-// last of which comes after everything but the key is written.
+// A caller that leaves does not learn what became of its request, which is done
+// once or not at all: sent again, it is answered.
 func TestLedger_Cancelled(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-
-	t.Run("Debit", func(t *testing.T) {
-		t.Parallel()
-		b := b.fork(t)
-		b.grant(t, creditledger.GrantParams{Amount: 5, ExpiresAt: in(time.Hour)})
-		b.grant(t, creditledger.GrantParams{Amount: 10})
-		b.clock.Advance(time.Hour)
-		r := b.request()
-
-		failed := 0
-		for ; ; failed++ {
-			err := b.cancelledAt(t, failed, func(ctx context.Context) error {
-				_, err := b.ledger.Debit(ctx, r, creditledger.DebitParams{UserID: b.userID, Amount: 10})
-				return err
-			})
-			if err == nil {
-				break
-			}
-			require.ErrorIs(t, err, context.Canceled)
-			require.Len(t, b.history(t), 2)
-			require.False(t, b.isKept(t, r))
-		}
-		require.GreaterOrEqual(t, failed, 2)
-		require.Len(t, b.history(t), 4)
-		require.Zero(t, b.balance(t).Balance)
-	})
-
-	t.Run("Refusal", func(t *testing.T) {
-		t.Parallel()
-		b := b.fork(t)
-		b.grant(t, creditledger.GrantParams{Amount: 5, ExpiresAt: in(time.Hour)})
-		b.clock.Advance(time.Hour)
-		ctx, cancel := context.WithCancel(t.Context())
-		r := b.request()
-		r.Refusal = func(e *apperr.Error) (int, []byte) { cancel(); return refusal(e) }
-		_, err := b.ledger.Debit(ctx, r, creditledger.DebitParams{UserID: b.userID, Amount: 10})
-		require.ErrorIs(t, err, context.Canceled)
-		require.Len(t, b.history(t), 1)
-		require.False(t, b.isKept(t, r))
-
-		b.grant(t, creditledger.GrantParams{Amount: 10})
-		_, err = b.ledger.Debit(t.Context(), r, creditledger.DebitParams{UserID: b.userID, Amount: 10})
-		require.NoError(t, err, "the same request, sent again, is decided anew")
-	})
 
 	t.Run("BeforeItBegan", func(t *testing.T) {
 		t.Parallel()
@@ -73,21 +28,57 @@ func TestLedger_Cancelled(t *testing.T) {
 		require.Empty(t, b.history(t))
 		require.False(t, b.isKept(t, r))
 	})
-}
 
-// cancelledAt runs f with a context that ends when the ledger has looked at the clock so many times before.
-func (b *bundle) cancelledAt(t *testing.T, reading int, f func(context.Context) error) error {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	b.clock.onRead = func() {
-		if reading == 0 {
-			cancel()
-		}
-		reading--
-	}
-	defer func() { b.clock.onRead = nil }()
-	return f(ctx)
+	t.Run("UnderWay", func(t *testing.T) {
+		t.Parallel()
+		b := b.fork(t)
+		b.grant(t, creditledger.GrantParams{Amount: 5, ExpiresAt: in(time.Hour)})
+		b.grant(t, creditledger.GrantParams{Amount: 10})
+		b.clock.Advance(time.Hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		b.clock.onRead = cancel
+		r, params := b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 4}
+		_, err := b.ledger.Debit(ctx, r, params)
+		require.True(t, err == nil || ctx.Err() != nil)
+		got, err := b.ledger.Debit(t.Context(), r, params)
+		require.NoError(t, err)
+		require.Equal(t, int64(6), got.Transaction.BalanceAfter)
+		require.Len(t, b.history(t), 4)
+	})
+
+	t.Run("WhileItIsRefused", func(t *testing.T) {
+		t.Parallel()
+		b := b.fork(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		r, params := b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 10}
+		r.Refusal = func(e *apperr.Error) (int, []byte) { cancel(); return refusal(e) }
+		_, err := b.ledger.Debit(ctx, r, params)
+		require.Error(t, err)
+		_, err = b.ledger.Debit(t.Context(), r, params)
+		require.True(t, refusedBy(t, err).Replayed)
+		b.grant(t, creditledger.GrantParams{Amount: 10})
+		_, err = b.ledger.Debit(t.Context(), r, params)
+		require.True(t, refusedBy(t, err).Replayed, "a late duplicate never spends")
+	})
+
+	t.Run("WhileItWaits", func(t *testing.T) {
+		t.Parallel()
+		b := b.fork(t)
+		b.grant(t, creditledger.GrantParams{Amount: 10})
+		unlock := b.lockAccount(t, b.userID)
+		ctx, cancel := context.WithCancel(t.Context())
+		r, params := b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 10}
+		first := make(chan error, 1)
+		go func() { _, err := b.ledger.Debit(t.Context(), b.request(), params); first <- err }()
+		b.requireWaiting(t, "CreditAccountLock")
+		second := make(chan error, 1)
+		go func() { _, err := b.ledger.Debit(ctx, r, params); second <- err }()
+		cancel()
+		require.ErrorIs(t, <-second, context.Canceled)
+		unlock()
+		require.NoError(t, <-first)
+		require.False(t, b.isKept(t, r), "it had not begun")
+	})
 }
 
 func (b *bundle) isKept(t *testing.T, r creditledger.Request) (kept bool) {

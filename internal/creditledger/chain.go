@@ -9,18 +9,22 @@ import (
 	"github.com/google/uuid"
 )
 
-// chainDomain separates these hashes from all others, and names the encoding:
-// a change of the encoding needs a new name, and a verifier that knows both.
-const chainDomain = "authservice credit transaction v1\n"
+// The domains separate these hashes from all others, and name the encoding: a
+// change of an encoding needs a new name, and a verifier that knows both.
+const (
+	transactionDomain = "authservice credit transaction v1\n"
+	holdEventDomain   = "authservice credit hold event v1\n"
+)
 
-// chainHash is SHA-256 over the previous hash and everything that t says, the
-// terms of a grant and the request's key and fingerprint included, so that no
-// column can be edited unseen. Fields have a fixed width or are prefixed with
-// their length; an absent field differs from an empty one. The free text enters
-// as a salted digest, so that erasing it breaks nothing.
-func chainHash(previous [32]byte, t *Transaction) [32]byte {
-	e := make(encoder, 0, 512)
-	e.bytes([]byte(chainDomain))
+// transactionHash is SHA-256 over the hash of the account's record before it and
+// everything that t says, the terms of the grants it made and the request's key
+// and fingerprint included, so that no column can be edited unseen. Fields have
+// a fixed width or are prefixed with their length; an absent field differs from
+// an empty one. The free text enters as a salted digest, so that erasing it
+// breaks nothing.
+func transactionHash(previous [32]byte, t *Transaction) [32]byte {
+	e := make(encoder, 0, 640)
+	e.bytes([]byte(transactionDomain))
 	e.bytes(previous[:])
 	e.uuid(&t.UserID)
 	e.int(t.Sequence)
@@ -33,23 +37,54 @@ func chainHash(previous [32]byte, t *Transaction) [32]byte {
 	e.uuid(t.HoldID)
 	e.uuid(t.ReversesID)
 	e.uuid(t.GrantID)
-	e.int(int64(len(t.Burned)))
-	for _, b := range t.Burned {
-		e.uuid(&b.GrantID)
-		e.int(b.Amount)
-	}
+	e.burns(t.Burned)
 	e.string((*string)(&t.Actor.Type))
 	e.uuid(&t.Actor.ID)
 	e.string(t.IdempotencyKey)
 	e.bytes(t.fingerprint)
 	e.time(&t.CreatedAt)
-	if t.grant == nil {
-		e.absent()
-	} else {
+	switch t.Type {
+	case TypeGrant:
 		e.present()
-		e.int(int64(t.grant.priority))
-		e.time(t.grant.expiresAt)
+		e.int(int64(t.made[0].priority))
+		e.time(t.made[0].expiresAt)
+	case TypeTransferIn, TypeTransferOut:
+		e.absent()
+		e.uuid(t.TransferID)
+		e.int(int64(len(t.made)))
+		for _, l := range t.made {
+			e.int(int64(l.priority))
+			e.time(l.expiresAt)
+		}
+	default:
+		e.absent()
 	}
+	return sha256.Sum256(e)
+}
+
+// holdEventHash is the same for an event of a hold.
+func holdEventHash(previous [32]byte, v *HoldEvent) [32]byte {
+	e := make(encoder, 0, 640)
+	e.bytes([]byte(holdEventDomain))
+	e.bytes(previous[:])
+	e.uuid(&v.UserID)
+	e.int(v.Number)
+	e.uuid(&v.Hold.ID)
+	e.string((*string)(&v.Type))
+	e.int(v.Hold.Amount)
+	e.int(v.Hold.Captured)
+	e.string((*string)(&v.Hold.Status))
+	e.time(&v.Hold.ExpiresAt)
+	e.string(v.Hold.Reference)
+	e.bytes(v.noteDigest)
+	e.uuid(v.Hold.TransactionID)
+	e.burns(v.Pinned)
+	e.int(v.HeldAfter)
+	e.string((*string)(&v.Actor.Type))
+	e.uuid(&v.Actor.ID)
+	e.string(v.IdempotencyKey)
+	e.bytes(v.fingerprint)
+	e.time(&v.Hold.UpdatedAt)
 	return sha256.Sum256(e)
 }
 
@@ -59,7 +94,7 @@ func newSalt() []byte {
 	return salt
 }
 
-// digestNote is what the chain holds of a transaction's free text.
+// digestNote is what the chain holds of free text.
 func digestNote(salt []byte, n Note) []byte {
 	e := make(encoder, 0, 256)
 	e.bytes(salt)
@@ -92,7 +127,9 @@ func (e *encoder) string(s *string) {
 		e.absent()
 		return
 	}
-	e.bytes([]byte(*s))
+	e.present()
+	e.int(int64(len(*s)))
+	*e = append(*e, *s...)
 }
 
 func (e *encoder) uuid(id *uuid.UUID) {
@@ -111,4 +148,12 @@ func (e *encoder) time(t *time.Time) {
 	}
 	e.present()
 	e.int(t.UnixMicro())
+}
+
+func (e *encoder) burns(burns []Burn) {
+	e.int(int64(len(burns)))
+	for _, b := range burns {
+		e.uuid(&b.GrantID)
+		e.int(b.Amount)
+	}
 }

@@ -79,7 +79,7 @@ func TestLedger_Storm(t *testing.T) {
 	}
 	// Milliseconds pass between any two postings.
 	clocks := [2]*clock{{at: epoch, tick: time.Millisecond}, {at: epoch.Add(-50 * time.Millisecond), tick: time.Millisecond}}
-	replicas := [2]*creditledger.Ledger{creditledger.New(b.db.Pool, clocks[0].Now), creditledger.New(b.db.Pool, clocks[1].Now)}
+	replicas := [2]*creditledger.Ledger{creditledger.New(b.db.Pool, creditledger.Options{Now: clocks[0].Now}), creditledger.New(b.db.Pool, creditledger.Options{Now: clocks[1].Now})}
 
 	unexpected := make([]error, clients)
 	atOnce(clients, func(client int) {

@@ -18,20 +18,31 @@ type DebitParams struct {
 // Debit takes credits. Errors: ErrUserNotFound, ErrInsufficientCredits,
 // ErrAmountOutOfRange, ErrKeyReused.
 func (l *Ledger) Debit(ctx context.Context, r Request, d DebitParams) (Receipt, error) {
-	if !validAmount(d.Amount) {
-		return Receipt{}, ErrAmountOutOfRange
+	return l.postOne(ctx, r, d)
+}
+
+func (p DebitParams) accounts() []uuid.UUID { return []uuid.UUID{p.UserID} }
+
+func (p DebitParams) check() error { return checkAmount(p.Amount) }
+
+func (p DebitParams) apply(d *desk, r *Request) ([]*Transaction, error) {
+	a, err := d.account(p.UserID)
+	if err != nil {
+		return nil, err
 	}
-	return l.post(ctx, r, d.UserID, func(ctx context.Context, p *posting) (*Transaction, error) {
-		amount, err := p.affordable(d.Amount, d.AllowPartial)
-		if err != nil {
-			return nil, err
-		}
-		lots, err := p.lotsFor(ctx, amount)
-		if err != nil {
-			return nil, err
-		}
-		t := r.transaction(d.Reference, d.Note)
-		p.debit(t, amount, lots)
-		return t, nil
-	})
+	t := r.transaction(p.Reference, p.Note)
+	if err := a.debit(t, p.Amount, p.AllowPartial); err != nil {
+		return nil, err
+	}
+	return []*Transaction{t}, nil
+}
+
+// debit spends amount.
+func (a *account) debit(t *Transaction, amount int64, partial bool) error {
+	amount, err := a.affordable(amount, partial)
+	if err != nil {
+		return err
+	}
+	t.Type = TypeDebit
+	return a.spend(t, amount)
 }

@@ -23,16 +23,40 @@ type GrantParams struct {
 // Grant adds credits. Errors: ErrUserNotFound, ErrBalanceLimitExceeded,
 // ErrExpiryInThePast, ErrAmountOutOfRange, ErrKeyReused.
 func (l *Ledger) Grant(ctx context.Context, r Request, g GrantParams) (Receipt, error) {
-	if !validAmount(g.Amount) {
-		return Receipt{}, ErrAmountOutOfRange
+	return l.postOne(ctx, r, g)
+}
+
+func (g GrantParams) accounts() []uuid.UUID { return []uuid.UUID{g.UserID} }
+
+func (g GrantParams) check() error { return checkAmount(g.Amount) }
+
+func (g GrantParams) apply(d *desk, r *Request) ([]*Transaction, error) {
+	a, err := d.account(g.UserID)
+	if err != nil {
+		return nil, err
 	}
-	return l.post(ctx, r, g.UserID, func(_ context.Context, p *posting) (*Transaction, error) {
-		added := &lot{id: uuid.Must(uuid.NewV7()), amount: g.Amount, priority: g.Priority}
-		if g.ExpiresAt != nil {
-			at := g.ExpiresAt.UTC().Truncate(time.Microsecond)
-			added.expiresAt = &at
-		}
-		t := r.transaction(g.Reference, g.Note)
-		return t, p.grant(t, added)
-	})
+	made := &lot{id: a.newID(), amount: g.Amount, priority: g.Priority}
+	if g.ExpiresAt != nil {
+		at := g.ExpiresAt.UTC().Truncate(time.Microsecond)
+		made.expiresAt = &at
+	}
+	t := r.transaction(g.Reference, g.Note)
+	if err := a.grant(t, made); err != nil {
+		return nil, err
+	}
+	return []*Transaction{t}, nil
+}
+
+// grant adds a lot.
+func (a *account) grant(t *Transaction, l *lot) error {
+	if l.due(a.now) {
+		return ErrExpiryInThePast
+	}
+	if err := a.room(l.amount); err != nil {
+		return err
+	}
+	t.Type, t.Amount, t.GrantID = TypeGrant, l.amount, &l.id
+	a.add(t, l)
+	a.append(t)
+	return nil
 }

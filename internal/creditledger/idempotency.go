@@ -1,12 +1,12 @@
 package creditledger
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/google/uuid"
 
 	"github.com/authservice/authservice/internal/apperr"
 	"github.com/authservice/authservice/internal/dbgen"
@@ -56,14 +56,21 @@ func (r *Refused) Unwrap() error {
 	return r.Reason
 }
 
+// isRefusal tells an answer to the client from a fault of ours.
+func isRefusal(err error) bool {
+	var e *apperr.Error
+	return errors.As(err, &e) && e.Kind != apperr.Internal && e.Kind != apperr.Unavailable
+}
+
 // keepable says whether a refusal depends on the state, so that a late
 // duplicate must get it again even if the state has changed.
 func keepable(err error) bool {
-	var e *apperr.Error
-	if !errors.As(err, &e) {
-		return false
+	for _, kept := range []error{ErrCaptureExceedsHold, ErrReversalExceedsOriginal, ErrNotReversible} {
+		if errors.Is(err, kept) {
+			return true
+		}
 	}
-	switch e.Kind {
+	switch apperr.From(err).Kind {
 	case apperr.InsufficientCredits, apperr.NotFound, apperr.Conflict:
 		return true
 	default:
@@ -75,52 +82,142 @@ func keepable(err error) bool {
 // tried again, it finds the winner's answer.
 func keyIsTaken(err error) bool { return pgdb.Broke(err, pgdb.ConstraintIdempotencyKey) }
 
-// answerKept answers a request that was answered before.
-func (l *Ledger) answerKept(ctx context.Context, tx pgx.Tx, r Request) (_ Receipt, refusal error, kept bool, err error) {
-	key, err := l.q.IdempotencyKeyGet(ctx, tx, dbgen.IdempotencyKeyGetParams{CallerID: r.Actor.ID, Key: r.Key})
-	switch {
-	case pgdb.NoRows(err):
-		return Receipt{}, nil, false, nil
-	case err != nil:
-		return Receipt{}, nil, false, fmt.Errorf("looking up the idempotency key: %w", err)
-	case !bytes.Equal(key.Fingerprint, r.Fingerprint[:]):
-		return Receipt{}, ErrKeyReused, true, nil
-	case key.Sequence == nil:
-		return Receipt{}, &Refused{Status: int(key.Status), Body: key.Body, Replayed: true}, true, nil
-	}
-	row, err := l.q.CreditTransactionGet(ctx, tx, dbgen.CreditTransactionGetParams{UserID: *key.UserID, Sequence: *key.Sequence})
-	if err != nil {
-		return Receipt{}, nil, false, fmt.Errorf("reading the transaction of an idempotency key: %w", err)
-	}
-	t, err := transactionFrom(row.CreditTransaction, row.Description, row.Metadata)
-	return Receipt{Transaction: t, Replayed: true}, nil, true, err
-}
-
-// statusApplied is what the contract answers with a transaction.
-const statusApplied = 201
-
-func (l *Ledger) keepTransaction(ctx context.Context, tx pgx.Tx, r Request, t *Transaction) error {
-	return l.keep(ctx, tx, r, dbgen.IdempotencyKeyInsertParams{UserID: &t.UserID, Sequence: &t.Sequence, Status: statusApplied})
-}
-
-func (l *Ledger) keepRefusal(ctx context.Context, tx pgx.Tx, r Request, reason error) (refusal, err error) {
-	refused := &Refused{Reason: apperr.From(reason)}
-	refused.Status, refused.Body = r.Refusal(refused.Reason)
-	return refused, l.keep(ctx, tx, r, dbgen.IdempotencyKeyInsertParams{Status: int16(refused.Status), Body: refused.Body}) //nolint:gosec // an HTTP status
-}
-
-func (l *Ledger) keep(ctx context.Context, tx pgx.Tx, r Request, row dbgen.IdempotencyKeyInsertParams) error {
-	row.CallerID, row.Key, row.Fingerprint, row.Now = r.Actor.ID, r.Key, r.Fingerprint[:], l.clock()
-	if err := l.q.IdempotencyKeyInsert(ctx, tx, row); err != nil {
-		return fmt.Errorf("keeping the idempotency key: %w", err)
-	}
-	return nil
-}
-
 // transaction is the one that a request makes, before it has a place in an account.
-func (r Request) transaction(reference *string, note Note) *Transaction {
+func (r *Request) transaction(reference *string, note Note) *Transaction {
 	return &Transaction{
 		Actor: r.Actor, Reference: reference, Note: note,
 		IdempotencyKey: &r.Key, fingerprint: r.Fingerprint[:],
 	}
+}
+
+// holdEvent is the same for what a request does to a hold.
+func (r *Request) holdEvent(what HoldEventType) *HoldEvent {
+	return &HoldEvent{Type: what, Actor: r.Actor, IdempotencyKey: &r.Key, fingerprint: r.Fingerprint[:]}
+}
+
+// outcome is what became of an operation.
+type outcome struct {
+	transaction *Transaction
+	event       *HoldEvent
+	parts       []part // of a transfer, as its one operation, or of a batch
+	refused     *Refused
+	replayed    bool
+}
+
+// part is what became of one operation of several.
+type part struct {
+	made    []*Transaction
+	status  int // of a refusal
+	problem []byte
+}
+
+// partColumn is a part as the key keeps it: made of references, because rows
+// never change, and because a person's text must be erasable.
+type partColumn struct {
+	Records []recordColumn `json:"records,omitempty"`
+	Status  int            `json:"status,omitempty"`
+	Problem string         `json:"problem,omitempty"` // as it was answered, byte for byte
+}
+
+type recordColumn struct {
+	UserID   uuid.UUID `json:"user_id"`
+	Sequence int64     `json:"sequence"`
+}
+
+func partsColumn(parts []part) json.RawMessage {
+	columns := make([]partColumn, len(parts))
+	for i, p := range parts {
+		for _, t := range p.made {
+			columns[i].Records = append(columns[i].Records, recordColumn{t.UserID, t.Sequence})
+		}
+		columns[i].Status, columns[i].Problem = p.status, string(p.problem)
+	}
+	column, _ := json.Marshal(columns) // ids, numbers and strings: cannot fail
+	return column
+}
+
+// replay answers a request as it was answered when it was first sent.
+func (l *Ledger) replay(ctx context.Context, key dbgen.IdempotencyKey) (o outcome, err error) {
+	o.replayed = true
+	switch {
+	case key.Body != nil:
+		o.refused = &Refused{Status: int(key.Status), Body: key.Body, Replayed: true}
+	case key.HoldEvent != nil:
+		o.event, err = l.holdEvent(ctx, *key.UserID, *key.HoldEvent)
+	case key.Sequence != nil:
+		var made []*Transaction
+		if made, err = l.transactions(ctx, []recordColumn{{*key.UserID, *key.Sequence}}); err == nil {
+			o.transaction = made[0]
+		}
+	default:
+		o.parts, err = l.parts(ctx, key.Parts)
+	}
+	if err != nil {
+		return outcome{}, fmt.Errorf("replaying an idempotency key: %w", err)
+	}
+	return o, nil
+}
+
+func (l *Ledger) parts(ctx context.Context, column []byte) ([]part, error) {
+	var columns []partColumn
+	if err := json.Unmarshal(column, &columns); err != nil {
+		return nil, err
+	}
+	var records []recordColumn
+	for _, c := range columns {
+		records = append(records, c.Records...)
+	}
+	made, err := l.transactions(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	parts := make([]part, len(columns))
+	for i, c := range columns {
+		parts[i] = part{made: made[:len(c.Records):len(c.Records)], status: c.Status}
+		if c.Problem != "" {
+			parts[i].problem = []byte(c.Problem)
+		}
+		made = made[len(c.Records):]
+	}
+	return parts, nil
+}
+
+// transactions reads transactions in the order asked for.
+func (l *Ledger) transactions(ctx context.Context, records []recordColumn) ([]*Transaction, error) {
+	var names dbgen.CreditTransactionListNamedParams
+	for _, r := range records {
+		names.UserIds, names.Sequences = append(names.UserIds, r.UserID), append(names.Sequences, r.Sequence)
+	}
+	rows, err := l.q.CreditTransactionListNamed(ctx, l.pool, names)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[recordColumn]*Transaction, len(rows))
+	for _, row := range rows {
+		t, err := transactionFrom(row.CreditTransaction, row.Description, row.Metadata)
+		if err != nil {
+			return nil, err
+		}
+		found[recordColumn{t.UserID, t.Sequence}] = &t
+	}
+	made := make([]*Transaction, len(records))
+	for i, r := range records {
+		if made[i] = found[r]; made[i] == nil {
+			return nil, fmt.Errorf("transaction %d of %s is missing", r.Sequence, r.UserID)
+		}
+	}
+	return made, nil
+}
+
+func (l *Ledger) holdEvent(ctx context.Context, userID uuid.UUID, number int64) (*HoldEvent, error) {
+	row, err := l.q.CreditHoldEventGet(ctx, l.pool, dbgen.CreditHoldEventGetParams{UserID: userID, Number: number})
+	if err != nil {
+		return nil, err
+	}
+	e := row.CreditHoldEvent
+	return &HoldEvent{UserID: userID, Number: number, Type: HoldEventType(e.Type), Hold: Hold{
+		ID: e.HoldID, UserID: userID, Amount: e.Amount, Captured: e.Captured, Status: HoldStatus(e.Status),
+		ExpiresAt: e.ExpiresAt, Reference: e.Reference, Note: Note{Description: row.Description, Metadata: row.Metadata},
+		TransactionID: e.TransactionID, CreatedAt: row.HoldCreatedAt, UpdatedAt: e.CreatedAt,
+	}}, nil
 }

@@ -2,7 +2,9 @@ package creditledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,31 +20,78 @@ import (
 // largest integer that every client language holds exactly.
 const MaxBalance = 1<<53 - 1
 
-// Refusals. Those that depend on the state of the account are kept under the
-// request's Idempotency-Key; see keepable.
+// Refusals. Those that depend on the state are kept under the request's
+// Idempotency-Key; see keepable.
 var (
-	ErrUserNotFound         = apperr.New(apperr.NotFound, "user_not_found", "There is no such user.")
-	ErrInsufficientCredits  = apperr.New(apperr.InsufficientCredits, "insufficient_credits", "The account has fewer credits available than this needs.")
-	ErrBalanceLimitExceeded = apperr.New(apperr.Conflict, "balance_limit_exceeded", "The balance would pass the limit of 9007199254740991.")
-	ErrAmountOutOfRange     = apperr.InvalidField("/amount", "must be from 1 to 9007199254740991")
-	ErrExpiryInThePast      = apperr.InvalidField("/expires_at", "must lie in the future")
-	ErrKeyReused            = apperr.New(apperr.Invalid, "idempotency_key_reused", "This Idempotency-Key was used for another request.")
+	ErrUserNotFound            = apperr.New(apperr.NotFound, "user_not_found", "There is no such user.")
+	ErrGrantNotFound           = apperr.New(apperr.NotFound, "grant_not_found", "There is no such grant.")
+	ErrHoldNotFound            = apperr.New(apperr.NotFound, "hold_not_found", "There is no such hold.")
+	ErrTransactionNotFound     = apperr.New(apperr.NotFound, "transaction_not_found", "There is no such transaction.")
+	ErrInsufficientCredits     = apperr.New(apperr.InsufficientCredits, "insufficient_credits", "The account has fewer credits available than this needs.")
+	ErrBalanceLimitExceeded    = apperr.New(apperr.Conflict, "balance_limit_exceeded", "The balance would pass the limit of 9007199254740991.")
+	ErrHoldNotActive           = apperr.New(apperr.Conflict, "hold_not_active", "The hold was captured, voided or has expired.")
+	ErrGrantNotActive          = apperr.New(apperr.Conflict, "grant_not_active", "Nothing of the grant is left that could be revoked.")
+	ErrAlreadyReversed         = apperr.New(apperr.Conflict, "already_reversed", "The transaction was reversed in full.")
+	ErrCaptureExceedsHold      = apperr.New(apperr.Invalid, "capture_exceeds_hold", "The amount is larger than what is left of the hold.")
+	ErrReversalExceedsOriginal = apperr.New(apperr.Invalid, "reversal_exceeds_original", "The amount is larger than what is left of the transaction to reverse.")
+	ErrNotReversible           = apperr.New(apperr.Invalid, "not_reversible", "Only debits, captures and grants can be reversed.")
+	ErrSameAccount             = apperr.New(apperr.Invalid, "same_account", "A transfer needs two users.")
+	ErrAmountOutOfRange        = apperr.InvalidField("/amount", "must be from 1 to 9007199254740991")
+	ErrExpiryInThePast         = apperr.InvalidField("/expires_at", "must lie in the future")
+	ErrExpiresInOutOfRange     = apperr.InvalidField("/expires_in", "must be from 1 to 31536000")
+	ErrInTheFuture             = apperr.InvalidField("/query/at", "must not lie in the future")
+	ErrKeyReused               = apperr.New(apperr.Invalid, "idempotency_key_reused", "This Idempotency-Key was used for another request.")
 )
 
-// validAmount is the last word on amounts, whoever calls: a negative debit would make credits.
-func validAmount(amount int64) bool { return 1 <= amount && amount <= MaxBalance }
+// checkAmount is the last word on amounts, whoever calls: a negative debit would make credits.
+func checkAmount(amount int64) error {
+	if amount < 1 || amount > MaxBalance {
+		return ErrAmountOutOfRange
+	}
+	return nil
+}
+
+// Options are what a ledger is told of the world. The zero value is a ledger
+// that tells nobody anything.
+type Options struct {
+	// Now is the clock; nil for time.Now.
+	Now func() time.Time
+	// LowBalance is the balance, in the smallest unit, below which a user is
+	// told so; 0 for never.
+	LowBalance int64
+	// Notify is called in the transaction of a posting, with what users are to be
+	// told of it; nil for nobody.
+	Notify func(context.Context, pgx.Tx, []Notice) error
+	// Observe is called after each batch; nil for nobody.
+	Observe func(context.Context, BatchStats)
+}
+
+// Notice is something that a user may want to know of a posting.
+type Notice struct {
+	UserID  uuid.UUID
+	Granted int64 // what a grant brought, 0 for none
+	Balance int64 // after it
+	Low     bool  // it fell below Options.LowBalance
+}
 
 // Ledger is the credits of all users. Its methods may be called concurrently,
 // in several processes on one database.
 type Ledger struct {
-	pool *pgxpool.Pool
-	q    *dbgen.Queries
-	now  func() time.Time
+	pool   *pgxpool.Pool
+	q      *dbgen.Queries
+	o      Options
+	now    func() time.Time
+	poster poster
 }
 
-// New returns a ledger on a migrated database. now is the clock, time.Now but in tests.
-func New(pool *pgxpool.Pool, now func() time.Time) *Ledger {
-	return &Ledger{pool: pool, q: dbgen.New(), now: now}
+// New returns a ledger on a migrated database.
+func New(pool *pgxpool.Pool, o Options) *Ledger {
+	l := &Ledger{pool: pool, q: dbgen.New(), o: o, now: o.Now}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	l.poster = newPoster(l.postBatch)
+	return l
 }
 
 // OpenAccount makes a user's account, empty, in the transaction that makes the user.
@@ -62,8 +111,9 @@ func (l *Ledger) CloseAccount(ctx context.Context, tx pgx.Tx, userID uuid.UUID) 
 	if err := l.q.CreditAccountClose(ctx, tx, dbgen.CreditAccountCloseParams{UserID: userID, Now: l.clock()}); err != nil {
 		return fmt.Errorf("closing the credit account: %w", err)
 	}
-	if err := l.q.CreditTransactionNoteDeleteOfUser(ctx, tx, userID); err != nil {
-		return fmt.Errorf("erasing the text of transactions: %w", err)
+	err := errors.Join(l.q.CreditTransactionNoteDeleteOfUser(ctx, tx, userID), l.q.CreditHoldNoteDeleteOfUser(ctx, tx, userID))
+	if err != nil {
+		return fmt.Errorf("erasing the text of transactions and holds: %w", err)
 	}
 	return nil
 }
@@ -84,6 +134,36 @@ func (l *Ledger) CleanUp(ctx context.Context) error {
 		if err != nil || deleted < cleanUpPage {
 			return pgdb.Classify(err)
 		}
+	}
+}
+
+// expirePage is how many accounts are looked at in one go.
+const expirePage = 200
+
+// ExpireDue closes holds and grants that are over. Postings do so by
+// themselves before they decide anything, and reads leave out what is over: this
+// makes it visible in the history of accounts where nothing else happens. It may
+// run at any time, on several replicas.
+func (l *Ledger) ExpireDue(ctx context.Context) error {
+	for after := uuid.Nil; ; {
+		now := l.clock()
+		due, err := l.q.CreditAccountListDue(ctx, l.pool, dbgen.CreditAccountListDueParams{Now: &now, After: after, PageSize: expirePage})
+		if err != nil || len(due) == 0 {
+			return pgdb.Classify(err)
+		}
+		errs := make([]error, len(due))
+		var all sync.WaitGroup
+		for i, userID := range due { // at once, so that they are committed together
+			all.Go(func() {
+				op := &operation{accounts: []uuid.UUID{userID}, decide: func(*desk, *Request) (outcome, error) { return outcome{}, nil }}
+				_, errs[i] = l.post(ctx, op)
+			})
+		}
+		all.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return err
+		}
+		after = due[len(due)-1]
 	}
 }
 

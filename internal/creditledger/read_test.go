@@ -166,7 +166,7 @@ func TestLedger_Grants(t *testing.T) {
 		slices.Reverse(want)
 
 		var got []uuid.UUID
-		before, more := int64(0), true
+		before, more := creditledger.GrantPlace{}, true
 		for more {
 			var page []creditledger.Grant
 			var err error
@@ -176,7 +176,7 @@ func TestLedger_Grants(t *testing.T) {
 			for _, g := range page {
 				got = append(got, g.ID)
 			}
-			before = page[len(page)-1].Sequence
+			before = page[len(page)-1].Place()
 			b.grant(t, creditledger.GrantParams{Amount: 1})
 		}
 		require.Equal(t, want, got)
@@ -188,7 +188,7 @@ func TestLedger_Grants(t *testing.T) {
 		for range 3 {
 			b.grant(t, creditledger.GrantParams{Amount: 1})
 		}
-		page, more, err := b.ledger.Grants(t.Context(), b.userID, 0, 3)
+		page, more, err := b.ledger.Grants(t.Context(), b.userID, creditledger.GrantPlace{}, 3)
 		require.NoError(t, err)
 		require.Len(t, page, 3)
 		require.False(t, more)
@@ -201,7 +201,7 @@ func TestLedger_Grants(t *testing.T) {
 
 	t.Run("UnknownUser", func(t *testing.T) {
 		t.Parallel()
-		_, _, err := b.ledger.Grants(t.Context(), uuid.New(), 0, 1)
+		_, _, err := b.ledger.Grants(t.Context(), uuid.New(), creditledger.GrantPlace{}, 1)
 		require.ErrorIs(t, err, creditledger.ErrUserNotFound)
 	})
 }

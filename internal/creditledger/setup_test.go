@@ -19,8 +19,6 @@ import (
 	"github.com/authservice/authservice/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
-
 // epoch is when the clocks of the tests start. Accounts are opened an hour before.
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -59,7 +57,7 @@ func (b *bundle) fork(t T) *bundle {
 	t.Helper()
 	c := &clock{at: epoch.Add(-time.Hour)}
 	f := &bundle{
-		db: b.db, clock: c, ledger: creditledger.New(b.db.Pool, c.Now),
+		db: b.db, clock: c, ledger: creditledger.New(b.db.Pool, creditledger.Options{Now: c.Now}),
 		caller: creditledger.Actor{Type: creditledger.ActorAPIKey, ID: uuid.New()},
 	}
 	f.userID = f.openAccount(t, uuid.New())
@@ -173,7 +171,7 @@ func (b *bundle) history(t T) []creditledger.Transaction {
 // grants is all grants of the bundle's user, newest first.
 func (b *bundle) grants(t T) []creditledger.Grant {
 	t.Helper()
-	page, more, err := b.ledger.Grants(t.Context(), b.userID, 0, 10_000)
+	page, more, err := b.ledger.Grants(t.Context(), b.userID, creditledger.GrantPlace{}, 10_000)
 	require.NoError(t, err)
 	require.False(t, more)
 	return page

@@ -53,83 +53,326 @@ func (q *Queries) CreditAccountInsert(ctx context.Context, db DBTX, arg CreditAc
 	return err
 }
 
-const creditAccountLock = `-- name: CreditAccountLock :one
-SELECT user_id, balance, held, sequence, head_hash, created_at, updated_at, closed_at FROM credit_accounts WHERE user_id = $1 FOR UPDATE
+const creditAccountListDue = `-- name: CreditAccountListDue :many
+SELECT a.user_id
+FROM credit_accounts a
+WHERE a.closed_at IS NULL AND a.user_id > $1 AND a.user_id IN (
+    SELECT g.user_id FROM credit_grants g WHERE g.open AND g.expires_at <= $2
+    UNION ALL
+    SELECT h.user_id FROM credit_holds h WHERE h.status = 'active' AND h.expires_at <= $2
+)
+ORDER BY a.user_id
+LIMIT $3
 `
 
-// Every posting begins here. The row lock puts all postings of one account in
-// a line: whoever holds it is the only one to read and change this account,
-// its grants and the end of its history, until commit or rollback.
+type CreditAccountListDueParams struct {
+	After    uuid.UUID
+	Now      *time.Time
+	PageSize int32
+}
+
+// Whose grants or holds are over, though no posting has taken them out.
+func (q *Queries) CreditAccountListDue(ctx context.Context, db DBTX, arg CreditAccountListDueParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, creditAccountListDue, arg.After, arg.Now, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var user_id uuid.UUID
+		if err := rows.Scan(&user_id); err != nil {
+			return nil, err
+		}
+		items = append(items, user_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const creditAccountListExisting = `-- name: CreditAccountListExisting :many
+SELECT user_id FROM credit_accounts WHERE user_id = ANY ($1::uuid[])
+`
+
+// Which of these accounts there are, locked or not.
+func (q *Queries) CreditAccountListExisting(ctx context.Context, db DBTX, userIds []uuid.UUID) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, creditAccountListExisting, userIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var user_id uuid.UUID
+		if err := rows.Scan(&user_id); err != nil {
+			return nil, err
+		}
+		items = append(items, user_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const creditAccountLock = `-- name: CreditAccountLock :many
+SELECT user_id, balance, held, sequence, head_hash, created_at, updated_at, closed_at, hold_events FROM credit_accounts WHERE user_id = ANY ($1::uuid[]) ORDER BY user_id FOR UPDATE
+`
+
+// Every posting begins here. The row locks put all postings of an account in a
+// line: whoever holds one is the only one to read and change this account, its
+// grants, its holds and the end of its history, until commit or rollback.
 //
 // It is a statement of its own, on purpose. Under READ COMMITTED each statement
 // sees what was committed before the statement began, and a waiter for this
 // lock is given the newest version of this row only. Whatever else is read in
 // the same statement (grants, keys) would be as old as the beginning of the
-// wait. So: lock first, then read and decide, with statements that begin later.
+// wait. So: lock first, then read and decide, with statements that begin later;
+// they may travel in the same round trip.
 //
-// Postings that touch two accounts must lock them in the order of user_id.
-func (q *Queries) CreditAccountLock(ctx context.Context, db DBTX, userID uuid.UUID) (CreditAccount, error) {
-	row := db.QueryRow(ctx, creditAccountLock, userID)
-	var i CreditAccount
-	err := row.Scan(
-		&i.UserID,
-		&i.Balance,
-		&i.Held,
-		&i.Sequence,
-		&i.HeadHash,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-		&i.ClosedAt,
-	)
-	return i, err
+// The locks are taken in the order of user_id, by everybody, so that no two
+// postings wait for each other.
+func (q *Queries) CreditAccountLock(ctx context.Context, db DBTX, userIds []uuid.UUID) ([]CreditAccount, error) {
+	rows, err := db.Query(ctx, creditAccountLock, userIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditAccount
+	for rows.Next() {
+		var i CreditAccount
+		if err := rows.Scan(
+			&i.UserID,
+			&i.Balance,
+			&i.Held,
+			&i.Sequence,
+			&i.HeadHash,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.ClosedAt,
+			&i.HoldEvents,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
-const creditAccountUpdate = `-- name: CreditAccountUpdate :exec
-UPDATE credit_accounts
-SET balance = $1, held = $2, sequence = $3, head_hash = $4, updated_at = $5
-WHERE user_id = $6
+const creditAccountLockFree = `-- name: CreditAccountLockFree :many
+SELECT user_id, balance, held, sequence, head_hash, created_at, updated_at, closed_at, hold_events FROM credit_accounts WHERE user_id = ANY ($1::uuid[]) ORDER BY user_id FOR UPDATE SKIP LOCKED
 `
 
-type CreditAccountUpdateParams struct {
-	Balance   int64
-	Held      int64
-	Sequence  int64
-	HeadHash  []byte
-	UpdatedAt time.Time
-	UserID    uuid.UUID
+// The same, but for accounts that somebody else has locked, which are left out:
+// a batch of many accounts must not wait for one.
+func (q *Queries) CreditAccountLockFree(ctx context.Context, db DBTX, userIds []uuid.UUID) ([]CreditAccount, error) {
+	rows, err := db.Query(ctx, creditAccountLockFree, userIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditAccount
+	for rows.Next() {
+		var i CreditAccount
+		if err := rows.Scan(
+			&i.UserID,
+			&i.Balance,
+			&i.Held,
+			&i.Sequence,
+			&i.HeadHash,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.ClosedAt,
+			&i.HoldEvents,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
-// To be called under CreditAccountLock.
-func (q *Queries) CreditAccountUpdate(ctx context.Context, db DBTX, arg CreditAccountUpdateParams) error {
-	_, err := db.Exec(ctx, creditAccountUpdate,
-		arg.Balance,
-		arg.Held,
-		arg.Sequence,
-		arg.HeadHash,
-		arg.UpdatedAt,
-		arg.UserID,
+const creditAccountUpdateMany = `-- name: CreditAccountUpdateMany :exec
+UPDATE credit_accounts a
+SET balance = n.balance, held = n.held, sequence = n.sequence, hold_events = n.hold_events,
+    head_hash = n.head_hash, updated_at = n.updated_at
+FROM (
+    SELECT unnest($1::uuid[]) AS user_id, unnest($2::bigint[]) AS balance, unnest($3::bigint[]) AS held,
+           unnest($4::bigint[]) AS sequence, unnest($5::bigint[]) AS hold_events,
+           unnest($6::bytea[]) AS head_hash, unnest($7::timestamptz[]) AS updated_at
+) n
+WHERE a.user_id = n.user_id
+`
+
+type CreditAccountUpdateManyParams struct {
+	UserIds    []uuid.UUID
+	Balances   []int64
+	Helds      []int64
+	Sequences  []int64
+	HoldEvents []int64
+	HeadHashes [][]byte
+	UpdatedAts []time.Time
+}
+
+// To be called under CreditAccountLock, with each account once.
+func (q *Queries) CreditAccountUpdateMany(ctx context.Context, db DBTX, arg CreditAccountUpdateManyParams) error {
+	_, err := db.Exec(ctx, creditAccountUpdateMany,
+		arg.UserIds,
+		arg.Balances,
+		arg.Helds,
+		arg.Sequences,
+		arg.HoldEvents,
+		arg.HeadHashes,
+		arg.UpdatedAts,
 	)
 	return err
 }
 
-const creditBalanceGet = `-- name: CreditBalanceGet :one
-SELECT a.user_id, a.balance, a.held, a.sequence, a.head_hash, a.created_at, a.updated_at, a.closed_at,
-       coalesce((
-           SELECT sum(g.remaining - g.held)
-           FROM credit_grants g
-           WHERE g.user_id = a.user_id AND g.open AND g.expires_at <= $1
-       ), 0)::bigint AS due,
-       n.expires_at AS next_expires_at,
-       coalesce(n.amount, 0)::bigint AS next_expiry_amount
-FROM credit_accounts a
-LEFT JOIN LATERAL (
-    SELECT g.expires_at, sum(g.remaining - g.held) AS amount
+const creditBalanceAt = `-- name: CreditBalanceAt :one
+WITH RECURSIVE account AS (
+    SELECT a.user_id, a.created_at, a.sequence, a.hold_events FROM credit_accounts a WHERE a.user_id = $1
+), transactions AS (
+    SELECT 0::bigint AS low, a.sequence AS high FROM account a
+    UNION ALL
+    SELECT CASE WHEN t.created_at <= $2 THEN t.sequence ELSE s.low END,
+           CASE WHEN t.created_at <= $2 THEN s.high ELSE t.sequence - 1 END
+    FROM transactions s
+    JOIN credit_transactions t ON t.user_id = $1 AND t.sequence = (s.low + s.high + 1) / 2
+    WHERE s.low < s.high
+), events AS (
+    SELECT 0::bigint AS low, a.hold_events AS high FROM account a
+    UNION ALL
+    SELECT CASE WHEN e.created_at <= $2 THEN e.number ELSE s.low END,
+           CASE WHEN e.created_at <= $2 THEN s.high ELSE e.number - 1 END
+    FROM events s
+    JOIN credit_hold_events e ON e.user_id = $1 AND e.number = (s.low + s.high + 1) / 2
+    WHERE s.low < s.high
+), moment AS (
+    SELECT a.created_at, s.low AS sequence, h.low AS number,
+           -- When the first thing was done that time did not do by itself.
+           least(
+               (SELECT o.created_at FROM credit_transactions o
+                WHERE o.user_id = $1 AND o.sequence > s.low
+                  AND NOT (o.type = 'expiry' OR o.type = 'revocation' AND o.actor_type = 'system')
+                ORDER BY o.sequence LIMIT 1),
+               (SELECT o.created_at FROM credit_hold_events o
+                WHERE o.user_id = $1 AND o.number > h.low AND o.type <> 'expired'
+                ORDER BY o.number LIMIT 1),
+               'infinity'
+           ) AS until
+    FROM account a
+    JOIN transactions s ON s.low = s.high
+    JOIN events h ON h.low = h.high
+), over AS (
+    -- Holds that were over, and those that were not but have ended since.
+    SELECT e.pinned, e.expires_at <= $2 AS by_then, 1 AS sign
+    FROM moment m
+    JOIN credit_hold_events e ON e.user_id = $1 AND e.number > m.number AND e.created_at < m.until
+    UNION ALL
+    SELECT h.pinned, true, -1
+    FROM credit_holds h
+    WHERE h.user_id = $1 AND h.status = 'active' AND h.expires_at <= $2
+), let_go AS (
+    SELECT (p.value->>'grant_id')::uuid AS grant_id, o.by_then, -o.sign * (p.value->>'amount')::bigint AS amount, o.sign < 0 AS pending
+    FROM over o CROSS JOIN jsonb_array_elements(o.pinned) AS p
+), closed AS (
+    -- What was taken out since of grants that were over, but for what later holds let go of.
+    SELECT -t.amount AS amount
+    FROM moment m
+    JOIN credit_transactions t ON t.user_id = $1 AND t.sequence > m.sequence AND t.created_at < m.until
+    JOIN credit_grants g ON g.user_id = t.user_id AND g.id = t.grant_id AND (g.expires_at <= $2 OR g.revoked_at <= $2)
+    UNION ALL
+    SELECT -l.amount
+    FROM let_go l
+    JOIN credit_grants g ON g.user_id = $1 AND g.id = l.grant_id AND (g.expires_at <= $2 OR g.revoked_at <= $2)
+    WHERE NOT l.by_then
+    UNION ALL
+    -- What still is to be taken out.
+    SELECT l.amount
+    FROM let_go l
+    JOIN credit_grants g ON g.user_id = $1 AND g.id = l.grant_id AND (g.expires_at <= $2 OR g.revoked_at <= $2)
+    WHERE l.pending
+    UNION ALL
+    SELECT g.remaining - g.held
     FROM credit_grants g
-    WHERE g.user_id = a.user_id AND g.open AND g.expires_at > $1
-    GROUP BY g.expires_at
-    ORDER BY g.expires_at
-    LIMIT 1
-) n ON true
+    WHERE g.user_id = $1 AND g.open AND g.expires_at <= $2
+)
+SELECT m.sequence, coalesce(t.balance_after, 0)::bigint AS balance, coalesce(e.held_after, 0)::bigint AS held,
+       coalesce((SELECT sum(c.amount) FROM closed c), 0)::bigint AS due,
+       coalesce((SELECT sum(l.amount) FROM let_go l WHERE l.by_then), 0)::bigint AS released,
+       greatest(m.created_at, t.created_at, e.created_at)::timestamptz AS updated_at
+FROM moment m
+LEFT JOIN credit_transactions t ON t.user_id = $1 AND t.sequence = m.sequence
+LEFT JOIN credit_hold_events e ON e.user_id = $1 AND e.number = m.number
+`
+
+type CreditBalanceAtParams struct {
+	UserID uuid.UUID
+	At     time.Time
+}
+
+type CreditBalanceAtRow struct {
+	Sequence  int64
+	Balance   int64
+	Held      int64
+	Due       int64
+	Released  int64
+	UpdatedAt time.Time
+}
+
+// The account at a past moment: its newest records by then, less what was due
+// then. The times of an account's records grow with their numbers, so that the
+// newest are found by halving along the primary keys, whatever the length of
+// the history. What was due then either still is, or was taken out before
+// anything else happened.
+func (q *Queries) CreditBalanceAt(ctx context.Context, db DBTX, arg CreditBalanceAtParams) (CreditBalanceAtRow, error) {
+	row := db.QueryRow(ctx, creditBalanceAt, arg.UserID, arg.At)
+	var i CreditBalanceAtRow
+	err := row.Scan(
+		&i.Sequence,
+		&i.Balance,
+		&i.Held,
+		&i.Due,
+		&i.Released,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const creditBalanceGet = `-- name: CreditBalanceGet :one
+WITH released AS (
+    SELECT g.expires_at, g.expires_at <= $1 OR g.revoked_at IS NOT NULL AS over, (p.value->>'amount')::bigint AS amount
+    FROM credit_holds h
+    CROSS JOIN jsonb_array_elements(h.pinned) AS p
+    JOIN credit_grants g ON g.user_id = h.user_id AND g.id = (p.value->>'grant_id')::uuid
+    WHERE h.user_id = $2 AND h.status = 'active' AND h.expires_at <= $1
+), next AS (
+    SELECT least(
+        (SELECT g.expires_at FROM credit_grants g
+         WHERE g.user_id = $2 AND g.open AND g.expires_at > $1
+         ORDER BY g.expires_at LIMIT 1),
+        (SELECT min(r.expires_at) FROM released r WHERE NOT r.over)
+    )::timestamptz AS expires_at
+)
+SELECT a.user_id, a.balance, a.held, a.sequence, a.head_hash, a.created_at, a.updated_at, a.closed_at, a.hold_events,
+       (coalesce((SELECT sum(g.remaining - g.held) FROM credit_grants g
+                  WHERE g.user_id = a.user_id AND g.open AND g.expires_at <= $1), 0)
+        + coalesce((SELECT sum(r.amount) FROM released r WHERE r.over), 0))::bigint AS due,
+       coalesce((SELECT sum(r.amount) FROM released r), 0)::bigint AS released,
+       n.expires_at AS next_expires_at,
+       (coalesce((SELECT sum(g.remaining - g.held) FROM credit_grants g
+                  WHERE g.user_id = a.user_id AND g.open AND g.expires_at = n.expires_at), 0)
+        + coalesce((SELECT sum(r.amount) FROM released r WHERE NOT r.over AND r.expires_at = n.expires_at), 0))::bigint AS next_expiry_amount
+FROM credit_accounts a
+LEFT JOIN next n ON n.expires_at IS NOT NULL
 WHERE a.user_id = $2
 `
 
@@ -147,13 +390,16 @@ type CreditBalanceGetRow struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	ClosedAt         *time.Time
+	HoldEvents       int64
 	Due              int64
+	Released         int64
 	NextExpiresAt    *time.Time
 	NextExpiryAmount int64
 }
 
-// The account as it is now, beside what is due to expire but not yet taken out
-// by a posting, and what expires next.
+// The account as it is now, beside what is due but not yet taken out by a
+// posting: holds that are over, and credits of grants that are over, which such
+// a hold may pin; and what expires next.
 func (q *Queries) CreditBalanceGet(ctx context.Context, db DBTX, arg CreditBalanceGetParams) (CreditBalanceGetRow, error) {
 	row := db.QueryRow(ctx, creditBalanceGet, arg.Now, arg.UserID)
 	var i CreditBalanceGetRow
@@ -166,7 +412,9 @@ func (q *Queries) CreditBalanceGet(ctx context.Context, db DBTX, arg CreditBalan
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.ClosedAt,
+		&i.HoldEvents,
 		&i.Due,
+		&i.Released,
 		&i.NextExpiresAt,
 		&i.NextExpiryAmount,
 	)

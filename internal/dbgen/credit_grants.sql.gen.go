@@ -12,58 +12,93 @@ import (
 	"github.com/google/uuid"
 )
 
-const creditGrantInsert = `-- name: CreditGrantInsert :exec
-INSERT INTO credit_grants (user_id, id, sequence, amount, remaining, priority, expires_at, created_at)
-VALUES ($1, $2, $3, $4, $4, $5, $6, $7)
+const creditGrantInsertMany = `-- name: CreditGrantInsertMany :exec
+INSERT INTO credit_grants (user_id, id, sequence, part, amount, remaining, held, expired, priority, expires_at, revoked_at, created_at)
+SELECT n.user_id, n.id, n.sequence, n.part, n.amount, n.remaining, n.held, n.expired, n.priority,
+       nullif(n.expires_at, '0001-01-01 00:00:00+00'), nullif(n.revoked_at, '0001-01-01 00:00:00+00'), n.created_at
+FROM (
+    SELECT unnest($1::uuid[]) AS user_id, unnest($2::uuid[]) AS id, unnest($3::bigint[]) AS sequence,
+           unnest($4::smallint[]) AS part, unnest($5::bigint[]) AS amount, unnest($6::bigint[]) AS remaining,
+           unnest($7::bigint[]) AS held, unnest($8::bigint[]) AS expired, unnest($9::smallint[]) AS priority,
+           unnest($10::timestamptz[]) AS expires_at, unnest($11::timestamptz[]) AS revoked_at,
+           unnest($12::timestamptz[]) AS created_at
+) n
 `
 
-type CreditGrantInsertParams struct {
-	UserID    uuid.UUID
-	ID        uuid.UUID
-	Sequence  int64
-	Amount    int64
-	Priority  int16
-	ExpiresAt *time.Time
-	CreatedAt time.Time
+type CreditGrantInsertManyParams struct {
+	UserIds    []uuid.UUID
+	Ids        []uuid.UUID
+	Sequences  []int64
+	Parts      []int16
+	Amounts    []int64
+	Remainings []int64
+	Helds      []int64
+	Expireds   []int64
+	Priorities []int16
+	ExpiresAts []time.Time
+	RevokedAts []time.Time
+	CreatedAts []time.Time
 }
 
-func (q *Queries) CreditGrantInsert(ctx context.Context, db DBTX, arg CreditGrantInsertParams) error {
-	_, err := db.Exec(ctx, creditGrantInsert,
-		arg.UserID,
-		arg.ID,
-		arg.Sequence,
-		arg.Amount,
-		arg.Priority,
-		arg.ExpiresAt,
-		arg.CreatedAt,
+// Grants as they are after the batch that made them, which may have spent some already.
+func (q *Queries) CreditGrantInsertMany(ctx context.Context, db DBTX, arg CreditGrantInsertManyParams) error {
+	_, err := db.Exec(ctx, creditGrantInsertMany,
+		arg.UserIds,
+		arg.Ids,
+		arg.Sequences,
+		arg.Parts,
+		arg.Amounts,
+		arg.Remainings,
+		arg.Helds,
+		arg.Expireds,
+		arg.Priorities,
+		arg.ExpiresAts,
+		arg.RevokedAts,
+		arg.CreatedAts,
 	)
 	return err
 }
 
 const creditGrantList = `-- name: CreditGrantList :many
-SELECT g.user_id, g.id, g.sequence, g.amount, g.remaining, g.held, g.expired, g.priority, g.expires_at, g.revoked_at, g.created_at, g.open, t.id AS transaction_id, t.reference
+SELECT g.user_id, g.id, g.sequence, g.amount, g.remaining, g.held, g.expired, g.priority, g.expires_at, g.revoked_at, g.created_at, g.open, g.part, g.open_user_id, t.id AS transaction_id, t.reference,
+       coalesce((
+           SELECT sum((p.value->>'amount')::bigint)
+           FROM credit_holds h CROSS JOIN jsonb_array_elements(h.pinned) AS p
+           WHERE h.user_id = g.user_id AND h.status = 'active' AND h.expires_at <= $1
+             AND (p.value->>'grant_id')::uuid = g.id
+       ), 0)::bigint AS released
 FROM credit_grants g
 JOIN credit_transactions t ON t.user_id = g.user_id AND t.sequence = g.sequence
-WHERE g.user_id = $1 AND g.sequence < $2
-ORDER BY g.sequence DESC
-LIMIT $3
+WHERE g.user_id = $2 AND (g.sequence, g.part) < ($3::bigint, $4::smallint)
+ORDER BY g.sequence DESC, g.part DESC
+LIMIT $5
 `
 
 type CreditGrantListParams struct {
-	UserID   uuid.UUID
-	Before   int64
-	PageSize int32
+	Now        time.Time
+	UserID     uuid.UUID
+	Before     int64
+	BeforePart int16
+	PageSize   int32
 }
 
 type CreditGrantListRow struct {
 	CreditGrant   CreditGrant
 	TransactionID uuid.UUID
 	Reference     *string
+	Released      int64
 }
 
-// Newest first, by the numbers of the transactions that made them.
+// Newest first, by the numbers of the transactions that made them. What is held
+// leaves out holds that are over.
 func (q *Queries) CreditGrantList(ctx context.Context, db DBTX, arg CreditGrantListParams) ([]CreditGrantListRow, error) {
-	rows, err := db.Query(ctx, creditGrantList, arg.UserID, arg.Before, arg.PageSize)
+	rows, err := db.Query(ctx, creditGrantList,
+		arg.Now,
+		arg.UserID,
+		arg.Before,
+		arg.BeforePart,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +119,11 @@ func (q *Queries) CreditGrantList(ctx context.Context, db DBTX, arg CreditGrantL
 			&i.CreditGrant.RevokedAt,
 			&i.CreditGrant.CreatedAt,
 			&i.CreditGrant.Open,
+			&i.CreditGrant.Part,
+			&i.CreditGrant.OpenUserID,
 			&i.TransactionID,
 			&i.Reference,
+			&i.Released,
 		); err != nil {
 			return nil, err
 		}
@@ -98,20 +136,17 @@ func (q *Queries) CreditGrantList(ctx context.Context, db DBTX, arg CreditGrantL
 }
 
 const creditGrantListDue = `-- name: CreditGrantListDue :many
-SELECT user_id, id, sequence, amount, remaining, held, expired, priority, expires_at, revoked_at, created_at, open FROM credit_grants
-WHERE user_id = $1 AND open AND expires_at <= $2
-ORDER BY expires_at, sequence
+SELECT user_id, id, sequence, amount, remaining, held, expired, priority, expires_at, revoked_at, created_at, open, part, open_user_id FROM credit_grants WHERE user_id = ANY ($1::uuid[]) AND open AND expires_at <= $2
 `
 
 type CreditGrantListDueParams struct {
-	UserID uuid.UUID
-	Now    *time.Time
+	UserIds []uuid.UUID
+	Until   *time.Time
 }
 
-// What has expired and is not yet taken out, in the order in which it expired.
-// To be called under CreditAccountLock.
+// What expires until a moment. To be called under CreditAccountLock.
 func (q *Queries) CreditGrantListDue(ctx context.Context, db DBTX, arg CreditGrantListDueParams) ([]CreditGrant, error) {
-	rows, err := db.Query(ctx, creditGrantListDue, arg.UserID, arg.Now)
+	rows, err := db.Query(ctx, creditGrantListDue, arg.UserIds, arg.Until)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +167,110 @@ func (q *Queries) CreditGrantListDue(ctx context.Context, db DBTX, arg CreditGra
 			&i.RevokedAt,
 			&i.CreatedAt,
 			&i.Open,
+			&i.Part,
+			&i.OpenUserID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const creditGrantListFirst = `-- name: CreditGrantListFirst :many
+SELECT g.user_id, g.id, g.sequence, g.amount, g.remaining, g.held, g.expired, g.priority, g.expires_at, g.revoked_at, g.created_at, g.open, g.part, g.open_user_id
+FROM (SELECT unnest($1::uuid[]) AS user_id) a
+CROSS JOIN LATERAL (
+    SELECT user_id, id, sequence, amount, remaining, held, expired, priority, expires_at, revoked_at, created_at, open, part, open_user_id FROM credit_grants o
+    WHERE o.open_user_id = a.user_id
+    ORDER BY o.priority, o.expires_at, o.sequence, o.part
+    LIMIT $2
+) g
+`
+
+type CreditGrantListFirstParams struct {
+	UserIds  []uuid.UUID
+	PageSize int32
+}
+
+// The first grants of each account in the order in which they burn: by priority,
+// then what expires soonest, then the oldest, which its sequence tells: ids come
+// from the clocks of several replicas. It steps along credit_grants_burn_idx.
+// To be called under CreditAccountLock.
+func (q *Queries) CreditGrantListFirst(ctx context.Context, db DBTX, arg CreditGrantListFirstParams) ([]CreditGrant, error) {
+	rows, err := db.Query(ctx, creditGrantListFirst, arg.UserIds, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditGrant
+	for rows.Next() {
+		var i CreditGrant
+		if err := rows.Scan(
+			&i.UserID,
+			&i.ID,
+			&i.Sequence,
+			&i.Amount,
+			&i.Remaining,
+			&i.Held,
+			&i.Expired,
+			&i.Priority,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.CreatedAt,
+			&i.Open,
+			&i.Part,
+			&i.OpenUserID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const creditGrantListNamed = `-- name: CreditGrantListNamed :many
+SELECT g.user_id, g.id, g.sequence, g.amount, g.remaining, g.held, g.expired, g.priority, g.expires_at, g.revoked_at, g.created_at, g.open, g.part, g.open_user_id
+FROM (SELECT unnest($1::uuid[]) AS user_id, unnest($2::uuid[]) AS id) n
+JOIN credit_grants g ON g.user_id = n.user_id AND g.id = n.id
+`
+
+type CreditGrantListNamedParams struct {
+	UserIds []uuid.UUID
+	Ids     []uuid.UUID
+}
+
+// To be called under CreditAccountLock.
+func (q *Queries) CreditGrantListNamed(ctx context.Context, db DBTX, arg CreditGrantListNamedParams) ([]CreditGrant, error) {
+	rows, err := db.Query(ctx, creditGrantListNamed, arg.UserIds, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditGrant
+	for rows.Next() {
+		var i CreditGrant
+		if err := rows.Scan(
+			&i.UserID,
+			&i.ID,
+			&i.Sequence,
+			&i.Amount,
+			&i.Remaining,
+			&i.Held,
+			&i.Expired,
+			&i.Priority,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.CreatedAt,
+			&i.Open,
+			&i.Part,
+			&i.OpenUserID,
 		); err != nil {
 			return nil, err
 		}
@@ -144,9 +283,9 @@ func (q *Queries) CreditGrantListDue(ctx context.Context, db DBTX, arg CreditGra
 }
 
 const creditGrantListOpen = `-- name: CreditGrantListOpen :many
-SELECT user_id, id, sequence, amount, remaining, held, expired, priority, expires_at, revoked_at, created_at, open FROM credit_grants
-WHERE user_id = $1 AND open
-ORDER BY priority, expires_at, sequence
+SELECT user_id, id, sequence, amount, remaining, held, expired, priority, expires_at, revoked_at, created_at, open, part, open_user_id FROM credit_grants
+WHERE open_user_id = $1::uuid
+ORDER BY priority, expires_at, sequence, part
 OFFSET $2::int LIMIT $3
 `
 
@@ -156,10 +295,7 @@ type CreditGrantListOpenParams struct {
 	PageSize int32
 }
 
-// What can be burned, in the order in which it burns: by priority, then what
-// expires soonest, then the oldest, which its sequence tells: ids come from the
-// clocks of several replicas. It steps along credit_grants_burn_idx.
-// To be called under CreditAccountLock, after what is due was taken out.
+// The next ones of one account. To be called under CreditAccountLock.
 func (q *Queries) CreditGrantListOpen(ctx context.Context, db DBTX, arg CreditGrantListOpenParams) ([]CreditGrant, error) {
 	rows, err := db.Query(ctx, creditGrantListOpen, arg.UserID, arg.Skip, arg.PageSize)
 	if err != nil {
@@ -182,6 +318,8 @@ func (q *Queries) CreditGrantListOpen(ctx context.Context, db DBTX, arg CreditGr
 			&i.RevokedAt,
 			&i.CreatedAt,
 			&i.Open,
+			&i.Part,
+			&i.OpenUserID,
 		); err != nil {
 			return nil, err
 		}
@@ -193,24 +331,45 @@ func (q *Queries) CreditGrantListOpen(ctx context.Context, db DBTX, arg CreditGr
 	return items, nil
 }
 
-const creditGrantUpdate = `-- name: CreditGrantUpdate :exec
-UPDATE credit_grants SET remaining = $1, expired = $2 WHERE user_id = $3 AND id = $4
+const creditGrantOwner = `-- name: CreditGrantOwner :one
+SELECT user_id FROM credit_grants WHERE id = $1
 `
 
-type CreditGrantUpdateParams struct {
-	Remaining int64
-	Expired   int64
-	UserID    uuid.UUID
-	ID        uuid.UUID
+func (q *Queries) CreditGrantOwner(ctx context.Context, db DBTX, id uuid.UUID) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, creditGrantOwner, id)
+	var user_id uuid.UUID
+	err := row.Scan(&user_id)
+	return user_id, err
 }
 
-// To be called under CreditAccountLock.
-func (q *Queries) CreditGrantUpdate(ctx context.Context, db DBTX, arg CreditGrantUpdateParams) error {
-	_, err := db.Exec(ctx, creditGrantUpdate,
-		arg.Remaining,
-		arg.Expired,
-		arg.UserID,
-		arg.ID,
+const creditGrantUpdateMany = `-- name: CreditGrantUpdateMany :exec
+UPDATE credit_grants g
+SET remaining = n.remaining, held = n.held, expired = n.expired, revoked_at = nullif(n.revoked_at, '0001-01-01 00:00:00+00')
+FROM (
+    SELECT unnest($1::uuid[]) AS user_id, unnest($2::uuid[]) AS id, unnest($3::bigint[]) AS remaining,
+           unnest($4::bigint[]) AS held, unnest($5::bigint[]) AS expired, unnest($6::timestamptz[]) AS revoked_at
+) n
+WHERE g.user_id = n.user_id AND g.id = n.id
+`
+
+type CreditGrantUpdateManyParams struct {
+	UserIds    []uuid.UUID
+	Ids        []uuid.UUID
+	Remainings []int64
+	Helds      []int64
+	Expireds   []int64
+	RevokedAts []time.Time
+}
+
+// To be called under CreditAccountLock, with each grant once.
+func (q *Queries) CreditGrantUpdateMany(ctx context.Context, db DBTX, arg CreditGrantUpdateManyParams) error {
+	_, err := db.Exec(ctx, creditGrantUpdateMany,
+		arg.UserIds,
+		arg.Ids,
+		arg.Remainings,
+		arg.Helds,
+		arg.Expireds,
+		arg.RevokedAts,
 	)
 	return err
 }

@@ -13,127 +13,97 @@ import (
 	"github.com/google/uuid"
 )
 
-const creditTransactionGet = `-- name: CreditTransactionGet :one
-SELECT t.user_id, t.sequence, t.id, t.type, t.amount, t.balance_after, t.reference, t.note_digest, t.hold_id, t.reverses_id, t.grant_id, t.burned, t.actor_type, t.actor_id, t.idempotency_key, t.hash, t.created_at, n.description, n.metadata
-FROM credit_transactions t
-LEFT JOIN credit_transaction_notes n ON n.user_id = t.user_id AND n.sequence = t.sequence
-WHERE t.user_id = $1 AND t.sequence = $2
-`
-
-type CreditTransactionGetParams struct {
-	UserID   uuid.UUID
-	Sequence int64
-}
-
-type CreditTransactionGetRow struct {
-	CreditTransaction CreditTransaction
-	Description       *string
-	Metadata          []byte
-}
-
-func (q *Queries) CreditTransactionGet(ctx context.Context, db DBTX, arg CreditTransactionGetParams) (CreditTransactionGetRow, error) {
-	row := db.QueryRow(ctx, creditTransactionGet, arg.UserID, arg.Sequence)
-	var i CreditTransactionGetRow
-	err := row.Scan(
-		&i.CreditTransaction.UserID,
-		&i.CreditTransaction.Sequence,
-		&i.CreditTransaction.ID,
-		&i.CreditTransaction.Type,
-		&i.CreditTransaction.Amount,
-		&i.CreditTransaction.BalanceAfter,
-		&i.CreditTransaction.Reference,
-		&i.CreditTransaction.NoteDigest,
-		&i.CreditTransaction.HoldID,
-		&i.CreditTransaction.ReversesID,
-		&i.CreditTransaction.GrantID,
-		&i.CreditTransaction.Burned,
-		&i.CreditTransaction.ActorType,
-		&i.CreditTransaction.ActorID,
-		&i.CreditTransaction.IdempotencyKey,
-		&i.CreditTransaction.Hash,
-		&i.CreditTransaction.CreatedAt,
-		&i.Description,
-		&i.Metadata,
-	)
-	return i, err
-}
-
-const creditTransactionInsert = `-- name: CreditTransactionInsert :exec
+const creditTransactionInsertMany = `-- name: CreditTransactionInsertMany :exec
 INSERT INTO credit_transactions (
-    user_id, sequence, id, type, amount, balance_after, reference, note_digest, hold_id, reverses_id, grant_id,
+    user_id, sequence, id, type, amount, balance_after, reference, note_digest, hold_id, reverses_id, grant_id, transfer_id,
     burned, actor_type, actor_id, idempotency_key, hash, created_at
-) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-    $12, $13, $14, $15, $16, $17
 )
+SELECT n.user_id, n.sequence, n.id, n.type, n.amount, n.balance_after, nullif(n.reference, ''), nullif(n.note_digest, '\x'),
+       nullif(n.hold_id, '00000000-0000-0000-0000-000000000000'), nullif(n.reverses_id, '00000000-0000-0000-0000-000000000000'),
+       nullif(n.grant_id, '00000000-0000-0000-0000-000000000000'), nullif(n.transfer_id, '00000000-0000-0000-0000-000000000000'),
+       n.burned, n.actor_type, nullif(n.actor_id, '00000000-0000-0000-0000-000000000000'), nullif(n.idempotency_key, ''),
+       n.hash, n.created_at
+FROM (
+    SELECT unnest($1::uuid[]) AS user_id, unnest($2::bigint[]) AS sequence, unnest($3::uuid[]) AS id,
+           unnest($4::text[]) AS type, unnest($5::bigint[]) AS amount, unnest($6::bigint[]) AS balance_after,
+           unnest($7::text[]) AS reference, unnest($8::bytea[]) AS note_digest,
+           unnest($9::uuid[]) AS hold_id, unnest($10::uuid[]) AS reverses_id, unnest($11::uuid[]) AS grant_id,
+           unnest($12::uuid[]) AS transfer_id, unnest($13::jsonb[]) AS burned,
+           unnest($14::text[]) AS actor_type, unnest($15::uuid[]) AS actor_id,
+           unnest($16::text[]) AS idempotency_key, unnest($17::bytea[]) AS hash,
+           unnest($18::timestamptz[]) AS created_at
+) n
 `
 
-type CreditTransactionInsertParams struct {
-	UserID         uuid.UUID
-	Sequence       int64
-	ID             uuid.UUID
-	Type           string
-	Amount         int64
-	BalanceAfter   int64
-	Reference      *string
-	NoteDigest     []byte
-	HoldID         *uuid.UUID
-	ReversesID     *uuid.UUID
-	GrantID        *uuid.UUID
-	Burned         json.RawMessage
-	ActorType      string
-	ActorID        *uuid.UUID
-	IdempotencyKey *string
-	Hash           []byte
-	CreatedAt      time.Time
+type CreditTransactionInsertManyParams struct {
+	UserIds         []uuid.UUID
+	Sequences       []int64
+	Ids             []uuid.UUID
+	Types           []string
+	Amounts         []int64
+	BalanceAfters   []int64
+	Refs            []string
+	NoteDigests     [][]byte
+	HoldIds         []uuid.UUID
+	ReversesIds     []uuid.UUID
+	GrantIds        []uuid.UUID
+	TransferIds     []uuid.UUID
+	Burneds         []json.RawMessage
+	ActorTypes      []string
+	ActorIds        []uuid.UUID
+	IdempotencyKeys []string
+	Hashes          [][]byte
+	CreatedAts      []time.Time
 }
 
 // To be called under CreditAccountLock. Rows are never changed afterwards; a
 // trigger and the run-time role's missing rights see to that.
-func (q *Queries) CreditTransactionInsert(ctx context.Context, db DBTX, arg CreditTransactionInsertParams) error {
-	_, err := db.Exec(ctx, creditTransactionInsert,
-		arg.UserID,
-		arg.Sequence,
-		arg.ID,
-		arg.Type,
-		arg.Amount,
-		arg.BalanceAfter,
-		arg.Reference,
-		arg.NoteDigest,
-		arg.HoldID,
-		arg.ReversesID,
-		arg.GrantID,
-		arg.Burned,
-		arg.ActorType,
-		arg.ActorID,
-		arg.IdempotencyKey,
-		arg.Hash,
-		arg.CreatedAt,
+//
+// Arrays cannot carry NULL from Go here: an empty text, an empty hash and the
+// nil UUID, none of which is ever a value, stand for it.
+func (q *Queries) CreditTransactionInsertMany(ctx context.Context, db DBTX, arg CreditTransactionInsertManyParams) error {
+	_, err := db.Exec(ctx, creditTransactionInsertMany,
+		arg.UserIds,
+		arg.Sequences,
+		arg.Ids,
+		arg.Types,
+		arg.Amounts,
+		arg.BalanceAfters,
+		arg.Refs,
+		arg.NoteDigests,
+		arg.HoldIds,
+		arg.ReversesIds,
+		arg.GrantIds,
+		arg.TransferIds,
+		arg.Burneds,
+		arg.ActorTypes,
+		arg.ActorIds,
+		arg.IdempotencyKeys,
+		arg.Hashes,
+		arg.CreatedAts,
 	)
 	return err
 }
 
 const creditTransactionList = `-- name: CreditTransactionList :many
-SELECT t.user_id, t.sequence, t.id, t.type, t.amount, t.balance_after, t.reference, t.note_digest, t.hold_id, t.reverses_id, t.grant_id, t.burned, t.actor_type, t.actor_id, t.idempotency_key, t.hash, t.created_at, n.description, n.metadata
+SELECT t.user_id, t.sequence, t.id, t.type, t.amount, t.balance_after, t.reference, t.note_digest, t.hold_id, t.reverses_id, t.grant_id, t.burned, t.actor_type, t.actor_id, t.idempotency_key, t.hash, t.created_at, t.transfer_id, n.description, n.metadata
 FROM credit_transactions t
 LEFT JOIN credit_transaction_notes n ON n.user_id = t.user_id AND n.sequence = t.sequence
 WHERE t.user_id = $1
   AND t.sequence < $2
-  AND ($3::text IS NULL OR t.type = $3)
-  AND ($4::text IS NULL OR t.reference = $4)
-  AND ($5::timestamptz IS NULL OR t.created_at >= $5)
-  AND ($6::timestamptz IS NULL OR t.created_at < $6)
+  AND t.sequence > $3
+  AND ($4::text IS NULL OR t.type = $4)
+  AND ($5::text IS NULL OR t.reference = $5)
 ORDER BY t.sequence DESC
-LIMIT $7
+LIMIT $6
 `
 
 type CreditTransactionListParams struct {
 	UserID    uuid.UUID
 	Before    int64
+	After     int64
 	Type      *string
 	Reference *string
-	Since     *time.Time
-	Until     *time.Time
 	PageSize  int32
 }
 
@@ -144,15 +114,15 @@ type CreditTransactionListRow struct {
 }
 
 // Newest first, by the primary key. The sequence has no gaps and only grows, so
-// that a page is the same page whatever is inserted meanwhile.
+// that a page is the same page whatever is inserted meanwhile. Times grow with
+// it: bounds of time are turned into numbers by CreditTransactionSequenceAt.
 func (q *Queries) CreditTransactionList(ctx context.Context, db DBTX, arg CreditTransactionListParams) ([]CreditTransactionListRow, error) {
 	rows, err := db.Query(ctx, creditTransactionList,
 		arg.UserID,
 		arg.Before,
+		arg.After,
 		arg.Type,
 		arg.Reference,
-		arg.Since,
-		arg.Until,
 		arg.PageSize,
 	)
 	if err != nil {
@@ -180,8 +150,265 @@ func (q *Queries) CreditTransactionList(ctx context.Context, db DBTX, arg Credit
 			&i.CreditTransaction.IdempotencyKey,
 			&i.CreditTransaction.Hash,
 			&i.CreditTransaction.CreatedAt,
+			&i.CreditTransaction.TransferID,
 			&i.Description,
 			&i.Metadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const creditTransactionListAll = `-- name: CreditTransactionListAll :many
+SELECT t.user_id, t.sequence, t.id, t.type, t.amount, t.balance_after, t.reference, t.note_digest, t.hold_id, t.reverses_id, t.grant_id, t.burned, t.actor_type, t.actor_id, t.idempotency_key, t.hash, t.created_at, t.transfer_id, n.description, n.metadata
+FROM credit_transactions t
+LEFT JOIN credit_transaction_notes n ON n.user_id = t.user_id AND n.sequence = t.sequence
+WHERE t.id < $1
+  AND t.id >= $2
+  AND ($3::text IS NULL OR t.type = $3)
+  AND ($4::text IS NULL OR t.reference = $4)
+ORDER BY t.id DESC
+LIMIT $5
+`
+
+type CreditTransactionListAllParams struct {
+	Before    uuid.UUID
+	NotBefore uuid.UUID
+	Type      *string
+	Reference *string
+	PageSize  int32
+}
+
+type CreditTransactionListAllRow struct {
+	CreditTransaction CreditTransaction
+	Description       *string
+	Metadata          []byte
+}
+
+// Of all accounts, newest first. Ids are made of the times of transactions, so
+// that bounds of time are bounds of ids.
+func (q *Queries) CreditTransactionListAll(ctx context.Context, db DBTX, arg CreditTransactionListAllParams) ([]CreditTransactionListAllRow, error) {
+	rows, err := db.Query(ctx, creditTransactionListAll,
+		arg.Before,
+		arg.NotBefore,
+		arg.Type,
+		arg.Reference,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditTransactionListAllRow
+	for rows.Next() {
+		var i CreditTransactionListAllRow
+		if err := rows.Scan(
+			&i.CreditTransaction.UserID,
+			&i.CreditTransaction.Sequence,
+			&i.CreditTransaction.ID,
+			&i.CreditTransaction.Type,
+			&i.CreditTransaction.Amount,
+			&i.CreditTransaction.BalanceAfter,
+			&i.CreditTransaction.Reference,
+			&i.CreditTransaction.NoteDigest,
+			&i.CreditTransaction.HoldID,
+			&i.CreditTransaction.ReversesID,
+			&i.CreditTransaction.GrantID,
+			&i.CreditTransaction.Burned,
+			&i.CreditTransaction.ActorType,
+			&i.CreditTransaction.ActorID,
+			&i.CreditTransaction.IdempotencyKey,
+			&i.CreditTransaction.Hash,
+			&i.CreditTransaction.CreatedAt,
+			&i.CreditTransaction.TransferID,
+			&i.Description,
+			&i.Metadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const creditTransactionListForward = `-- name: CreditTransactionListForward :many
+SELECT t.user_id, t.sequence, t.id, t.type, t.amount, t.balance_after, t.reference, t.note_digest, t.hold_id, t.reverses_id, t.grant_id, t.burned, t.actor_type, t.actor_id, t.idempotency_key, t.hash, t.created_at, t.transfer_id, n.description, n.metadata
+FROM credit_transactions t
+LEFT JOIN credit_transaction_notes n ON n.user_id = t.user_id AND n.sequence = t.sequence
+WHERE t.user_id = $1 AND t.sequence > $2 AND t.sequence <= $3
+ORDER BY t.sequence
+LIMIT $4
+`
+
+type CreditTransactionListForwardParams struct {
+	UserID   uuid.UUID
+	After    int64
+	Last     int64
+	PageSize int32
+}
+
+type CreditTransactionListForwardRow struct {
+	CreditTransaction CreditTransaction
+	Description       *string
+	Metadata          []byte
+}
+
+// Oldest first, for a statement.
+func (q *Queries) CreditTransactionListForward(ctx context.Context, db DBTX, arg CreditTransactionListForwardParams) ([]CreditTransactionListForwardRow, error) {
+	rows, err := db.Query(ctx, creditTransactionListForward,
+		arg.UserID,
+		arg.After,
+		arg.Last,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditTransactionListForwardRow
+	for rows.Next() {
+		var i CreditTransactionListForwardRow
+		if err := rows.Scan(
+			&i.CreditTransaction.UserID,
+			&i.CreditTransaction.Sequence,
+			&i.CreditTransaction.ID,
+			&i.CreditTransaction.Type,
+			&i.CreditTransaction.Amount,
+			&i.CreditTransaction.BalanceAfter,
+			&i.CreditTransaction.Reference,
+			&i.CreditTransaction.NoteDigest,
+			&i.CreditTransaction.HoldID,
+			&i.CreditTransaction.ReversesID,
+			&i.CreditTransaction.GrantID,
+			&i.CreditTransaction.Burned,
+			&i.CreditTransaction.ActorType,
+			&i.CreditTransaction.ActorID,
+			&i.CreditTransaction.IdempotencyKey,
+			&i.CreditTransaction.Hash,
+			&i.CreditTransaction.CreatedAt,
+			&i.CreditTransaction.TransferID,
+			&i.Description,
+			&i.Metadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const creditTransactionListNamed = `-- name: CreditTransactionListNamed :many
+SELECT t.user_id, t.sequence, t.id, t.type, t.amount, t.balance_after, t.reference, t.note_digest, t.hold_id, t.reverses_id, t.grant_id, t.burned, t.actor_type, t.actor_id, t.idempotency_key, t.hash, t.created_at, t.transfer_id, n.description, n.metadata
+FROM (SELECT unnest($1::uuid[]) AS user_id, unnest($2::bigint[]) AS sequence) w
+JOIN credit_transactions t ON t.user_id = w.user_id AND t.sequence = w.sequence
+LEFT JOIN credit_transaction_notes n ON n.user_id = t.user_id AND n.sequence = t.sequence
+`
+
+type CreditTransactionListNamedParams struct {
+	UserIds   []uuid.UUID
+	Sequences []int64
+}
+
+type CreditTransactionListNamedRow struct {
+	CreditTransaction CreditTransaction
+	Description       *string
+	Metadata          []byte
+}
+
+// Transactions by their numbers.
+func (q *Queries) CreditTransactionListNamed(ctx context.Context, db DBTX, arg CreditTransactionListNamedParams) ([]CreditTransactionListNamedRow, error) {
+	rows, err := db.Query(ctx, creditTransactionListNamed, arg.UserIds, arg.Sequences)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditTransactionListNamedRow
+	for rows.Next() {
+		var i CreditTransactionListNamedRow
+		if err := rows.Scan(
+			&i.CreditTransaction.UserID,
+			&i.CreditTransaction.Sequence,
+			&i.CreditTransaction.ID,
+			&i.CreditTransaction.Type,
+			&i.CreditTransaction.Amount,
+			&i.CreditTransaction.BalanceAfter,
+			&i.CreditTransaction.Reference,
+			&i.CreditTransaction.NoteDigest,
+			&i.CreditTransaction.HoldID,
+			&i.CreditTransaction.ReversesID,
+			&i.CreditTransaction.GrantID,
+			&i.CreditTransaction.Burned,
+			&i.CreditTransaction.ActorType,
+			&i.CreditTransaction.ActorID,
+			&i.CreditTransaction.IdempotencyKey,
+			&i.CreditTransaction.Hash,
+			&i.CreditTransaction.CreatedAt,
+			&i.CreditTransaction.TransferID,
+			&i.Description,
+			&i.Metadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const creditTransactionListOriginals = `-- name: CreditTransactionListOriginals :many
+SELECT t.user_id, t.id, t.type, t.amount, t.burned, t.grant_id, r.burned AS returned
+FROM (SELECT unnest($1::uuid[]) AS user_id, unnest($2::uuid[]) AS id) w
+JOIN credit_transactions t ON t.id = w.id AND t.user_id = w.user_id
+LEFT JOIN credit_transactions r ON r.user_id = t.user_id AND r.reverses_id = t.id
+`
+
+type CreditTransactionListOriginalsParams struct {
+	UserIds []uuid.UUID
+	Ids     []uuid.UUID
+}
+
+type CreditTransactionListOriginalsRow struct {
+	UserID   uuid.UUID
+	ID       uuid.UUID
+	Type     string
+	Amount   int64
+	Burned   json.RawMessage
+	GrantID  *uuid.UUID
+	Returned []byte
+}
+
+// Transactions by their ids, beside what was given back of each already.
+// To be called under CreditAccountLock.
+func (q *Queries) CreditTransactionListOriginals(ctx context.Context, db DBTX, arg CreditTransactionListOriginalsParams) ([]CreditTransactionListOriginalsRow, error) {
+	rows, err := db.Query(ctx, creditTransactionListOriginals, arg.UserIds, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CreditTransactionListOriginalsRow
+	for rows.Next() {
+		var i CreditTransactionListOriginalsRow
+		if err := rows.Scan(
+			&i.UserID,
+			&i.ID,
+			&i.Type,
+			&i.Amount,
+			&i.Burned,
+			&i.GrantID,
+			&i.Returned,
 		); err != nil {
 			return nil, err
 		}
@@ -203,26 +430,69 @@ func (q *Queries) CreditTransactionNoteDeleteOfUser(ctx context.Context, db DBTX
 	return err
 }
 
-const creditTransactionNoteInsert = `-- name: CreditTransactionNoteInsert :exec
+const creditTransactionNoteInsertMany = `-- name: CreditTransactionNoteInsertMany :exec
 INSERT INTO credit_transaction_notes (user_id, sequence, salt, description, metadata)
-VALUES ($1, $2, $3, $4, $5)
+SELECT n.user_id, n.sequence, n.salt, nullif(n.description, ''), nullif(n.metadata, 'null')::json
+FROM (
+    SELECT unnest($1::uuid[]) AS user_id, unnest($2::bigint[]) AS sequence, unnest($3::bytea[]) AS salt,
+           unnest($4::text[]) AS description, unnest($5::text[]) AS metadata
+) n
 `
 
-type CreditTransactionNoteInsertParams struct {
-	UserID      uuid.UUID
-	Sequence    int64
-	Salt        []byte
-	Description *string
-	Metadata    []byte
+type CreditTransactionNoteInsertManyParams struct {
+	UserIds      []uuid.UUID
+	Sequences    []int64
+	Salts        [][]byte
+	Descriptions []string
+	Metadatas    []string
 }
 
-func (q *Queries) CreditTransactionNoteInsert(ctx context.Context, db DBTX, arg CreditTransactionNoteInsertParams) error {
-	_, err := db.Exec(ctx, creditTransactionNoteInsert,
-		arg.UserID,
-		arg.Sequence,
-		arg.Salt,
-		arg.Description,
-		arg.Metadata,
+func (q *Queries) CreditTransactionNoteInsertMany(ctx context.Context, db DBTX, arg CreditTransactionNoteInsertManyParams) error {
+	_, err := db.Exec(ctx, creditTransactionNoteInsertMany,
+		arg.UserIds,
+		arg.Sequences,
+		arg.Salts,
+		arg.Descriptions,
+		arg.Metadatas,
 	)
 	return err
+}
+
+const creditTransactionOwner = `-- name: CreditTransactionOwner :one
+SELECT user_id FROM credit_transactions WHERE id = $1
+`
+
+func (q *Queries) CreditTransactionOwner(ctx context.Context, db DBTX, id uuid.UUID) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, creditTransactionOwner, id)
+	var user_id uuid.UUID
+	err := row.Scan(&user_id)
+	return user_id, err
+}
+
+const creditTransactionSequenceAt = `-- name: CreditTransactionSequenceAt :one
+WITH RECURSIVE search AS (
+    SELECT 0::bigint AS low, (SELECT coalesce(max(m.sequence), 0) FROM credit_transactions m WHERE m.user_id = $1) AS high
+    UNION ALL
+    SELECT CASE WHEN t.created_at <= $2 THEN t.sequence ELSE s.low END,
+           CASE WHEN t.created_at <= $2 THEN s.high ELSE t.sequence - 1 END
+    FROM search s
+    JOIN credit_transactions t ON t.user_id = $1 AND t.sequence = (s.low + s.high + 1) / 2
+    WHERE s.low < s.high
+)
+SELECT low FROM search WHERE low = high
+`
+
+type CreditTransactionSequenceAtParams struct {
+	UserID uuid.UUID
+	At     time.Time
+}
+
+// The number of the newest transaction at a moment, 0 before the first. The
+// times of an account's transactions grow with their numbers, so that it is
+// found by halving along the primary key, whatever the length of the history.
+func (q *Queries) CreditTransactionSequenceAt(ctx context.Context, db DBTX, arg CreditTransactionSequenceAtParams) (int64, error) {
+	row := db.QueryRow(ctx, creditTransactionSequenceAt, arg.UserID, arg.At)
+	var low int64
+	err := row.Scan(&low)
+	return low, err
 }

@@ -16,7 +16,7 @@ const idempotencyKeyDeleteRefusals = `-- name: IdempotencyKeyDeleteRefusals :exe
 DELETE FROM idempotency_keys
 WHERE ctid = ANY (ARRAY(
     SELECT k.ctid FROM idempotency_keys k
-    WHERE k.sequence IS NULL AND k.created_at < $1
+    WHERE k.body IS NOT NULL AND k.created_at < $1
     LIMIT $2
 ))
 `
@@ -26,7 +26,7 @@ type IdempotencyKeyDeleteRefusalsParams struct {
 	PageSize int32
 }
 
-// Refusals that were kept long enough. The keys of applied transactions stay.
+// Refusals that were kept long enough. The keys of what was applied stay.
 // Several replicas may do this at once: by ctid rows are deleted in the order
 // in which they lie, so that nobody waits for somebody who waits for them.
 // (SKIP LOCKED would need the right to change keys, which the service must not
@@ -39,63 +39,91 @@ func (q *Queries) IdempotencyKeyDeleteRefusals(ctx context.Context, db DBTX, arg
 	return result.RowsAffected(), nil
 }
 
-const idempotencyKeyGet = `-- name: IdempotencyKeyGet :one
-SELECT caller_id, key, fingerprint, user_id, sequence, status, body, created_at FROM idempotency_keys WHERE caller_id = $1 AND key = $2
+const idempotencyKeyInsertMany = `-- name: IdempotencyKeyInsertMany :exec
+INSERT INTO idempotency_keys (caller_id, key, fingerprint, user_id, sequence, hold_event, parts, status, body, created_at)
+SELECT n.caller_id, n.key, n.fingerprint, nullif(n.user_id, '00000000-0000-0000-0000-000000000000'), nullif(n.sequence, 0),
+       nullif(n.hold_event, 0), nullif(n.parts, '')::json, n.status, nullif(n.body, '\x'), $1
+FROM (
+    SELECT unnest($2::uuid[]) AS caller_id, unnest($3::text[]) AS key, unnest($4::bytea[]) AS fingerprint,
+           unnest($5::uuid[]) AS user_id, unnest($6::bigint[]) AS sequence, unnest($7::bigint[]) AS hold_event,
+           unnest($8::text[]) AS parts, unnest($9::smallint[]) AS status, unnest($10::bytea[]) AS body
+) n
 `
 
-type IdempotencyKeyGetParams struct {
-	CallerID uuid.UUID
-	Key      string
+type IdempotencyKeyInsertManyParams struct {
+	Now          time.Time
+	CallerIds    []uuid.UUID
+	Keys         []string
+	Fingerprints [][]byte
+	UserIds      []uuid.UUID
+	Sequences    []int64
+	HoldEvents   []int64
+	Parts        []string
+	Statuses     []int16
+	Bodies       [][]byte
+}
+
+// In the transaction that they speak of. Two requests under one key that do not
+// meet at an account's lock meet here: the second waits for the first to
+// commit, fails on idempotency_keys_pkey, is rolled back with all it did, and
+// starts again, when it finds the key. They are inserted in the order of the
+// key, so that no two batches wait for each other.
+func (q *Queries) IdempotencyKeyInsertMany(ctx context.Context, db DBTX, arg IdempotencyKeyInsertManyParams) error {
+	_, err := db.Exec(ctx, idempotencyKeyInsertMany,
+		arg.Now,
+		arg.CallerIds,
+		arg.Keys,
+		arg.Fingerprints,
+		arg.UserIds,
+		arg.Sequences,
+		arg.HoldEvents,
+		arg.Parts,
+		arg.Statuses,
+		arg.Bodies,
+	)
+	return err
+}
+
+const idempotencyKeyListNamed = `-- name: IdempotencyKeyListNamed :many
+SELECT k.caller_id, k.key, k.fingerprint, k.user_id, k.sequence, k.status, k.body, k.created_at, k.hold_event, k.parts
+FROM (SELECT unnest($1::uuid[]) AS caller_id, unnest($2::text[]) AS key) n
+JOIN idempotency_keys k ON k.caller_id = n.caller_id AND k.key = n.key
+`
+
+type IdempotencyKeyListNamedParams struct {
+	CallerIds []uuid.UUID
+	Keys      []string
 }
 
 // To be called under CreditAccountLock, so that the second of two equal
 // requests, which waited for the lock, sees what became of the first.
-func (q *Queries) IdempotencyKeyGet(ctx context.Context, db DBTX, arg IdempotencyKeyGetParams) (IdempotencyKey, error) {
-	row := db.QueryRow(ctx, idempotencyKeyGet, arg.CallerID, arg.Key)
-	var i IdempotencyKey
-	err := row.Scan(
-		&i.CallerID,
-		&i.Key,
-		&i.Fingerprint,
-		&i.UserID,
-		&i.Sequence,
-		&i.Status,
-		&i.Body,
-		&i.CreatedAt,
-	)
-	return i, err
-}
-
-const idempotencyKeyInsert = `-- name: IdempotencyKeyInsert :exec
-INSERT INTO idempotency_keys (caller_id, key, fingerprint, user_id, sequence, status, body, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-`
-
-type IdempotencyKeyInsertParams struct {
-	CallerID    uuid.UUID
-	Key         string
-	Fingerprint []byte
-	UserID      *uuid.UUID
-	Sequence    *int64
-	Status      int16
-	Body        []byte
-	Now         time.Time
-}
-
-// In the transaction that it speaks of. Two requests under one key that do not
-// meet at an account's lock meet here: the second waits for the first to
-// commit, fails on idempotency_keys_pkey, is rolled back with all it did, and
-// starts again, when it finds the key.
-func (q *Queries) IdempotencyKeyInsert(ctx context.Context, db DBTX, arg IdempotencyKeyInsertParams) error {
-	_, err := db.Exec(ctx, idempotencyKeyInsert,
-		arg.CallerID,
-		arg.Key,
-		arg.Fingerprint,
-		arg.UserID,
-		arg.Sequence,
-		arg.Status,
-		arg.Body,
-		arg.Now,
-	)
-	return err
+func (q *Queries) IdempotencyKeyListNamed(ctx context.Context, db DBTX, arg IdempotencyKeyListNamedParams) ([]IdempotencyKey, error) {
+	rows, err := db.Query(ctx, idempotencyKeyListNamed, arg.CallerIds, arg.Keys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []IdempotencyKey
+	for rows.Next() {
+		var i IdempotencyKey
+		if err := rows.Scan(
+			&i.CallerID,
+			&i.Key,
+			&i.Fingerprint,
+			&i.UserID,
+			&i.Sequence,
+			&i.Status,
+			&i.Body,
+			&i.CreatedAt,
+			&i.HoldEvent,
+			&i.Parts,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -40,29 +40,67 @@ type AuditEvent struct {
 }
 
 type CreditAccount struct {
-	UserID    uuid.UUID
-	Balance   int64
-	Held      int64
-	Sequence  int64
-	HeadHash  []byte
-	CreatedAt time.Time
-	UpdatedAt time.Time
-	ClosedAt  *time.Time
+	UserID     uuid.UUID
+	Balance    int64
+	Held       int64
+	Sequence   int64
+	HeadHash   []byte
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	ClosedAt   *time.Time
+	HoldEvents int64
 }
 
 type CreditGrant struct {
-	UserID    uuid.UUID
-	ID        uuid.UUID
-	Sequence  int64
-	Amount    int64
-	Remaining int64
-	Held      int64
-	Expired   int64
-	Priority  int16
-	ExpiresAt *time.Time
-	RevokedAt *time.Time
-	CreatedAt time.Time
-	Open      bool
+	UserID     uuid.UUID
+	ID         uuid.UUID
+	Sequence   int64
+	Amount     int64
+	Remaining  int64
+	Held       int64
+	Expired    int64
+	Priority   int16
+	ExpiresAt  *time.Time
+	RevokedAt  *time.Time
+	CreatedAt  time.Time
+	Open       bool
+	Part       int16
+	OpenUserID *uuid.UUID
+}
+
+type CreditHold struct {
+	UserID        uuid.UUID
+	ID            uuid.UUID
+	Amount        int64
+	Captured      int64
+	Status        string
+	ExpiresAt     time.Time
+	Reference     *string
+	Pinned        json.RawMessage
+	TransactionID *uuid.UUID
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+type CreditHoldEvent struct {
+	UserID         uuid.UUID
+	Number         int64
+	HoldID         uuid.UUID
+	Type           string
+	Amount         int64
+	Captured       int64
+	Status         string
+	ExpiresAt      time.Time
+	Reference      *string
+	NoteDigest     []byte
+	TransactionID  *uuid.UUID
+	Pinned         json.RawMessage
+	HeldAfter      int64
+	ActorType      string
+	ActorID        *uuid.UUID
+	IdempotencyKey *string
+	Hash           []byte
+	CreatedAt      time.Time
 }
 
 type CreditTransaction struct {
@@ -83,6 +121,7 @@ type CreditTransaction struct {
 	IdempotencyKey *string
 	Hash           []byte
 	CreatedAt      time.Time
+	TransferID     *uuid.UUID
 }
 
 type IdempotencyKey struct {
@@ -94,6 +133,8 @@ type IdempotencyKey struct {
 	Status      int16
 	Body        []byte
 	CreatedAt   time.Time
+	HoldEvent   *int64
+	Parts       []byte
 }
 
 type OneTimeToken struct {

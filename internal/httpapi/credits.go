@@ -52,7 +52,7 @@ type transactionQuery struct {
 }
 
 func (s *server) transactions(ctx context.Context, userID uuid.UUID, q transactionQuery) (listed apigen.TransactionsListedJSONResponse, err error) {
-	before, err := transactionList.before(q.Cursor)
+	before, _, err := transactionList.before(q.Cursor)
 	if err != nil {
 		return listed, err
 	}
@@ -67,7 +67,7 @@ func (s *server) transactions(ctx context.Context, userID uuid.UUID, q transacti
 		page.Items[i] = toTransaction(t)
 	}
 	if more {
-		page.NextCursor = transactionList.cursor(transactions[len(transactions)-1].Sequence)
+		page.NextCursor = transactionList.cursor(transactions[len(transactions)-1].Sequence, 0)
 	}
 	listed.Body = page
 	return listed, nil
@@ -108,11 +108,11 @@ func (s *server) GrantUserCredits(ctx context.Context, r apigen.GrantUserCredits
 
 // ListUserCreditGrants serves GET /v1/users/{user_id}/credits/grants.
 func (s *server) ListUserCreditGrants(ctx context.Context, r apigen.ListUserCreditGrantsRequestObject) (apigen.ListUserCreditGrantsResponseObject, error) {
-	before, err := grantList.before(r.Params.Cursor)
+	sequence, part, err := grantList.before(r.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	grants, more, err := s.o.Ledger.Grants(ctx, r.UserID, before, limitOf(r.Params.Limit))
+	grants, more, err := s.o.Ledger.Grants(ctx, r.UserID, creditledger.GrantPlace{Sequence: sequence, Part: part}, limitOf(r.Params.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,8 @@ func (s *server) ListUserCreditGrants(ctx context.Context, r apigen.ListUserCred
 		page.Items[i] = toGrant(g)
 	}
 	if more {
-		page.NextCursor = grantList.cursor(grants[len(grants)-1].Sequence)
+		last := grants[len(grants)-1].Place()
+		page.NextCursor = grantList.cursor(last.Sequence, last.Part)
 	}
 	return apigen.ListUserCreditGrants200JSONResponse{Body: page}, nil
 }

@@ -85,16 +85,16 @@ func (e export) write(w io.Writer) error {
 	}, toAuditEvent)
 	out.value(`],"credits":{"balance":`, e.s.toBalance(e.balance))
 	out.text(`,"grants":[`)
-	sequence := int64(0)
+	var place creditledger.GrantPlace
 	stream(out, func() ([]creditledger.Grant, bool, error) {
-		page, more, err := e.s.o.Ledger.Grants(e.ctx, user, sequence, exportPage)
+		page, more, err := e.s.o.Ledger.Grants(e.ctx, user, place, exportPage)
 		if len(page) > 0 {
-			sequence = page[len(page)-1].Sequence
+			place = page[len(page)-1].Place()
 		}
 		return page, more, err
 	}, toGrant)
 	out.text(`],"transactions":[`)
-	sequence = 0
+	sequence := int64(0)
 	stream(out, func() ([]creditledger.Transaction, bool, error) {
 		page, more, err := e.s.o.Ledger.Transactions(e.ctx, user, creditledger.TransactionFilter{Before: sequence, Limit: exportPage})
 		if len(page) > 0 {

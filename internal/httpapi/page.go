@@ -22,8 +22,8 @@ func limitOf(limit *int) int {
 	return *limit
 }
 
-// A cursor is the last item's place in its list, in base64url: the list's mark
-// and a sequence number, or an id.
+// A cursor is the last item's place in its list, in base64url: the list's mark,
+// a sequence number and a part of what has that number; or an id.
 
 // list marks the cursors of a list, so that they do not pass in another.
 type list byte
@@ -33,25 +33,27 @@ const (
 	grantList       list = 'g'
 )
 
-func (l list) cursor(sequence int64) nullable.Nullable[string] {
+func (l list) cursor(sequence int64, part int16) nullable.Nullable[string] {
 	place := binary.BigEndian.AppendUint64([]byte{byte(l)}, uint64(sequence)) //nolint:gosec // never negative
+	place = binary.BigEndian.AppendUint16(place, uint16(part))                //nolint:gosec // never negative
 	return nullable.NewNullableWithValue(base64.RawURLEncoding.EncodeToString(place))
 }
 
 // before returns 0 for no cursor.
-func (l list) before(cursor *string) (int64, error) {
+func (l list) before(cursor *string) (sequence int64, part int16, err error) {
 	if cursor == nil {
-		return 0, nil
+		return 0, 0, nil
 	}
 	place, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
-	if err != nil || len(place) != 9 || list(place[0]) != l {
-		return 0, errInvalidCursor
+	if err != nil || len(place) != 11 || list(place[0]) != l {
+		return 0, 0, errInvalidCursor
 	}
-	sequence := int64(binary.BigEndian.Uint64(place[1:])) //nolint:gosec // checked below
-	if sequence < 1 {
-		return 0, errInvalidCursor
+	sequence = int64(binary.BigEndian.Uint64(place[1:])) //nolint:gosec // checked below
+	part = int16(binary.BigEndian.Uint16(place[9:]))     //nolint:gosec // checked below
+	if sequence < 1 || part < 0 {
+		return 0, 0, errInvalidCursor
 	}
-	return sequence, nil
+	return sequence, part, nil
 }
 
 func idCursor(id uuid.UUID) nullable.Nullable[string] {

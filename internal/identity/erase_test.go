@@ -76,7 +76,7 @@ func live(t *testing.T, p *postal, who string) (traces []string, last Session, l
 	ctx, device = requestFrom(t, self, ip(6), agent(6))
 	_, err = p.UpdateMe(ctx, id, UserChange{Metadata: []byte(`{"called":"` + who + `-nickname"}`)})
 	require.NoError(t, err)
-	ledger := creditledger.New(p.db.Pool, p.clock.now)
+	ledger := creditledger.New(p.db.Pool, creditledger.Options{Now: p.clock.now})
 	request := creditledger.Request{Actor: creditledger.Actor{Type: creditledger.ActorUser, ID: id}, Refusal: func(*apperr.Error) (int, []byte) { return 402, nil }}
 	request.Key = "grant"
 	_, err = ledger.Grant(ctx, request, creditledger.GrantParams{UserID: id, Amount: 1000, Priority: 50, Note: creditledger.Note{Metadata: []byte(`{"for":"` + who + `-note"}`)}})

@@ -90,7 +90,7 @@ func (b *bundle) replica(t testing.TB, change ...func(*Options)) *Service {
 		Host: "127.0.0.1", TLS: "none", From: "Test <no-reply@example.com>", Design: mailer.Design{ProductName: "Test"},
 	})
 	require.NoError(t, err)
-	ledger := creditledger.New(b.db.Pool, b.clock.now)
+	ledger := creditledger.New(b.db.Pool, creditledger.Options{Now: b.clock.now})
 	return New(b.db.Pool, Rooms{
 		Tokens: issuer, Audit: audit.New(b.db.Pool, b.clock.now), Jobs: queue, Sealer: sealer, Mailer: mails,
 		Limiter: ratelimit.New(b.db.Pool, ratelimit.Options{

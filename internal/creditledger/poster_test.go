@@ -1,0 +1,248 @@
+package creditledger_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/creditledger"
+)
+
+// lockAccount locks an account's row as another program might, until unlock is called.
+func (b *bundle) lockAccount(t *testing.T, userID uuid.UUID) (unlock func()) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), b.db.Pool.Config().ConnString())
+	require.NoError(t, err)
+	tx, err := conn.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "SELECT 1 FROM credit_accounts WHERE user_id = $1 FOR UPDATE", userID)
+	require.NoError(t, err)
+	closed := false
+	unlock = func() {
+		if !closed {
+			closed = true
+			_ = conn.Close(context.Background())
+		}
+	}
+	t.Cleanup(unlock)
+	return unlock
+}
+
+// Somebody who locks one account holds up this account alone.
+func TestPoster_LockedAccount(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := b.fork(t)
+	b.grant(t, creditledger.GrantParams{Amount: 10})
+	other.grant(t, creditledger.GrantParams{Amount: 10})
+	unlock := b.lockAccount(t, b.userID)
+
+	blocked := make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, err := b.ledger.Debit(t.Context(), b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 1})
+			blocked <- err
+		}()
+	}
+	b.requireWaiting(t, "CreditAccountLock")
+	for range 3 {
+		_, err := b.ledger.Debit(t.Context(), other.request(), creditledger.DebitParams{UserID: other.userID, Amount: 1})
+		require.NoError(t, err)
+	}
+	_, err := b.ledger.Debit(t.Context(), b.request(), creditledger.DebitParams{UserID: uuid.New(), Amount: 1})
+	require.ErrorIs(t, err, creditledger.ErrUserNotFound, "and is not taken for an account that there is not")
+	require.Empty(t, blocked)
+
+	unlock()
+	require.NoError(t, errors.Join(<-blocked, <-blocked))
+	require.Equal(t, int64(8), b.balance(t).Balance)
+	require.Equal(t, int64(7), other.balance(t).Balance)
+}
+
+// It ends when the lock takes too long, and the account works again afterwards.
+func TestPoster_LockTimeout(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.grant(t, creditledger.GrantParams{Amount: 10})
+	config := b.db.Pool.Config()
+	config.ConnConfig.RuntimeParams["lock_timeout"] = "50ms"
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer pool.Close()
+	ledger := creditledger.New(pool, creditledger.Options{Now: b.clock.Now})
+	unlock := b.lockAccount(t, b.userID)
+	r, params := b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 1}
+	_, err = ledger.Debit(t.Context(), r, params)
+	require.Equal(t, apperr.Unavailable, apperr.From(err).Kind)
+	require.ErrorContains(t, err, "lock timeout")
+	unlock()
+	got, err := ledger.Debit(t.Context(), r, params)
+	require.NoError(t, err)
+	require.False(t, got.Replayed)
+}
+
+// What fails in a batch fails alone.
+func TestPoster_NeighboursOfAFault(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	faulty, locked := b.fork(t), b.fork(t)
+	b.grant(t, creditledger.GrantParams{Amount: 100})
+	locked.grant(t, creditledger.GrantParams{Amount: 100})
+	unlock := locked.lockAccount(t, locked.userID)
+
+	// They wait together behind a batch that waits.
+	var first error
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		_, first = b.ledger.Transfer(t.Context(), b.request(), creditledger.TransferParams{FromUserID: locked.userID, ToUserID: b.userID, Amount: 1})
+	}()
+	b.requireWaiting(t, "CreditAccountLock")
+	panics := b.request()
+	panics.Refusal = func(*apperr.Error) (int, []byte) { panic("planted") }
+	errs := make([]error, 20)
+	results := make(chan int, len(errs))
+	for i := range errs {
+		go func() {
+			switch i {
+			case 7: // is refused, for want of credits
+				_, errs[i] = b.ledger.Debit(t.Context(), b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 1000})
+			case 13: // is refused, and its refusal fails
+				_, errs[i] = b.ledger.Debit(t.Context(), panics, creditledger.DebitParams{UserID: faulty.userID, Amount: 1})
+			default:
+				_, errs[i] = b.ledger.Debit(t.Context(), b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 1})
+			}
+			results <- i
+		}()
+	}
+	unlock()
+	for range errs {
+		<-results
+	}
+	<-started
+	require.NoError(t, first)
+	for i, err := range errs {
+		switch i {
+		case 7:
+			require.ErrorIs(t, err, creditledger.ErrInsufficientCredits)
+		case 13:
+			require.Equal(t, apperr.Internal, apperr.From(err).Kind)
+			require.ErrorContains(t, err, "planted")
+		default:
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, int64(101-18), b.balance(t).Balance)
+}
+
+// Requests that wait for a commit are committed together.
+func TestPoster_CommitsTogether(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.grant(t, creditledger.GrantParams{Amount: 100})
+	var batches, operations atomic.Int64
+	ledger := creditledger.New(b.db.Pool, creditledger.Options{Now: b.clock.Now, Observe: func(_ context.Context, s creditledger.BatchStats) {
+		batches.Add(1)
+		operations.Add(int64(s.Operations))
+	}})
+	unlock := b.lockAccount(t, b.userID)
+	errs := make(chan error, 50)
+	debit := func() {
+		_, err := ledger.Debit(t.Context(), b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 1})
+		errs <- err
+	}
+	go debit()
+	b.requireWaiting(t, "CreditAccountLock")
+	for range 49 {
+		go debit()
+	}
+	unlock()
+	for range 50 {
+		require.NoError(t, <-errs)
+	}
+	require.Equal(t, int64(50), operations.Load())
+	require.Less(t, batches.Load(), int64(50))
+	require.Equal(t, int64(50), b.balance(t).Balance)
+}
+
+// A connection that breaks in the middle leaves each request done once.
+func TestPoster_ConnectionBreaks(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.grant(t, creditledger.GrantParams{Amount: 100})
+	unlock := b.lockAccount(t, b.userID)
+	done := make(chan error, 1)
+	go func() {
+		_, err := b.ledger.Debit(t.Context(), b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 1})
+		done <- err
+	}()
+	for range 2 { // it is tried again
+		b.requireWaiting(t, "CreditAccountLock")
+		_, err := b.db.Owner(t).Exec(t.Context(), `
+			SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		require.NoError(t, err)
+	}
+	unlock()
+	require.NoError(t, <-done)
+	require.Equal(t, int64(99), b.balance(t).Balance)
+}
+
+// Transfers in both directions, on two replicas, end without a deadlock.
+func TestPoster_TransfersBothWays(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := b.fork(t)
+	b.grant(t, creditledger.GrantParams{Amount: 1000})
+	other.grant(t, creditledger.GrantParams{Amount: 1000})
+	replicas := []*creditledger.Ledger{b.ledger, creditledger.New(b.db.Pool, creditledger.Options{Now: b.clock.Now})}
+	errs := make([]error, 100)
+	atOnce(len(errs), func(i int) {
+		p := creditledger.TransferParams{FromUserID: b.userID, ToUserID: other.userID, Amount: 3}
+		if i%2 == 0 {
+			p.FromUserID, p.ToUserID, p.Amount = p.ToUserID, p.FromUserID, 2
+		}
+		_, errs[i] = replicas[i/2%2].Transfer(t.Context(), b.request(), p)
+	})
+	require.NoError(t, errors.Join(errs...))
+	require.Equal(t, int64(1000-50), b.balance(t).Balance)
+	require.Equal(t, int64(1000+50), other.balance(t).Balance)
+}
+
+// Users are told in the transaction of what they are told of.
+func TestPoster_Notify(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var told []creditledger.Notice
+	fail := false
+	ledger := creditledger.New(b.db.Pool, creditledger.Options{Now: b.clock.Now, LowBalance: 50, Notify: func(ctx context.Context, tx pgx.Tx, notices []creditledger.Notice) error {
+		if _, err := tx.Exec(ctx, "SELECT 1"); err != nil || fail {
+			return errors.Join(err, errors.New("the queue is broken"))
+		}
+		told = append(told, notices...)
+		return nil
+	}})
+	_, err := ledger.Grant(t.Context(), b.request(), creditledger.GrantParams{UserID: b.userID, Amount: 100})
+	require.NoError(t, err)
+	for _, amount := range []int64{50, 1, 1} { // at the threshold, below it, and further below
+		_, err = ledger.Debit(t.Context(), b.request(), creditledger.DebitParams{UserID: b.userID, Amount: amount})
+		require.NoError(t, err)
+	}
+	require.Equal(t, []creditledger.Notice{
+		{UserID: b.userID, Granted: 100, Balance: 100},
+		{UserID: b.userID, Balance: 49, Low: true},
+	}, told)
+
+	fail = true
+	r := b.request()
+	_, err = ledger.Grant(t.Context(), r, creditledger.GrantParams{UserID: b.userID, Amount: 100})
+	require.ErrorContains(t, err, "the queue is broken")
+	require.False(t, b.isKept(t, r))
+	require.Equal(t, int64(48), b.balance(t).Balance)
+}
