@@ -23,8 +23,9 @@ var (
 )
 
 // readJSON reads the body as one well-formed JSON value (RFC 8259) without
-// repeated members, and puts it back for the handler.
-func readJSON(req *http.Request, maxBody int64) ([]byte, error) {
+// repeated members, and puts it back for the handler. No body, where none is
+// required, is an object without members.
+func readJSON(req *http.Request, maxBody int64, required bool) ([]byte, error) {
 	if req.ContentLength > maxBody {
 		return nil, tooLarge(maxBody)
 	}
@@ -35,8 +36,11 @@ func readJSON(req *http.Request, maxBody int64) ([]byte, error) {
 		return nil, tooLarge(maxBody)
 	case err != nil:
 		return nil, errMalformed.Because(err)
-	case len(bytes.TrimSpace(body)) == 0:
+	case len(bytes.TrimSpace(body)) == 0 && required:
 		return nil, errEmptyBody
+	case len(bytes.TrimSpace(body)) == 0:
+		req.Body, req.ContentLength = http.NoBody, 0
+		return []byte("{}"), nil
 	}
 	mediaType, params, err := mime.ParseMediaType(req.Header.Get(echo.HeaderContentType))
 	if charset := params["charset"]; err != nil || mediaType != echo.MIMEApplicationJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -27,8 +29,11 @@ func fieldsOf(err error) []apperr.Field {
 		return fields
 	case errors.As(err, &one):
 		at := pointer(one.JSONPointer())
-		if one.SchemaField == "properties" {
+		switch one.SchemaField {
+		case "properties":
 			return unknownMembers(at, one)
+		case "discriminator":
+			at += pointer([]string{one.Schema.Discriminator.PropertyName})
 		}
 		return []apperr.Field{{Pointer: at, Message: message(one)}}
 	}
@@ -96,6 +101,11 @@ func message(e *openapi3.SchemaError) string {
 		return "must not name an item twice"
 	case "enum":
 		return fmt.Sprintf("must be one of %v", s.Enum)
+	case "discriminator":
+		if e.Value == nil {
+			return "is required"
+		}
+		return fmt.Sprintf("must be one of %v", slices.Sorted(maps.Keys(s.Discriminator.Mapping)))
 	case "format":
 		return "must be a valid " + s.Format
 	case "pattern":

@@ -46,6 +46,17 @@ func TestGate_RefusesAnOpenQuestion(t *testing.T) {
 	t.Parallel()
 	bearer := openapi3.SecurityRequirement{schemeBearer: {}}
 	apiKey := openapi3.SecurityRequirement{schemeAPIKey: {}}
+	both := openapi3.SecurityRequirements{bearer, apiKey}
+	items := func(more ...any) map[string]any {
+		rule := map[string]any{"of-each": "operations", "by": "type", "scopes": map[string]any{"grant": "credits:grant"}}
+		for i := 0; i < len(more); i += 2 {
+			rule[more[i].(string)] = more[i+1]
+		}
+		return map[string]any{extensionScopes: rule}
+	}
+	owner := func(scope, parameter any) map[string]any {
+		return map[string]any{extensionScope: scope, extensionOwner: parameter}
+	}
 	for name, test := range map[string]struct {
 		security   openapi3.SecurityRequirements
 		extensions map[string]any
@@ -53,22 +64,39 @@ func TestGate_RefusesAnOpenQuestion(t *testing.T) {
 	}{
 		"Public":              {openapi3.SecurityRequirements{}, nil, true},
 		"AnyPerson":           {openapi3.SecurityRequirements{bearer}, nil, true},
-		"Scope":               {openapi3.SecurityRequirements{bearer, apiKey}, map[string]any{extensionScope: "credits:read"}, true},
+		"Scope":               {both, map[string]any{extensionScope: "credits:read"}, true},
 		"Admin":               {openapi3.SecurityRequirements{bearer}, map[string]any{extensionRole: "admin"}, true},
-		"KeyWithoutScope":     {openapi3.SecurityRequirements{bearer, apiKey}, nil, false},
+		"KeyWithoutScope":     {both, nil, false},
 		"ScopeOfNobody":       {openapi3.SecurityRequirements{}, map[string]any{extensionScope: "credits:read"}, false},
 		"AdminOfNobody":       {openapi3.SecurityRequirements{}, map[string]any{extensionRole: "admin"}, false},
 		"KeysOnlyForAnAdmin":  {openapi3.SecurityRequirements{apiKey}, map[string]any{extensionRole: "admin", extensionScope: "x"}, false},
 		"UnknownRole":         {openapi3.SecurityRequirements{bearer}, map[string]any{extensionRole: "emperor"}, false},
 		"UnknownScope":        {openapi3.SecurityRequirements{bearer}, map[string]any{extensionScope: "credits:steal"}, false},
 		"ScopeThatIsNoString": {openapi3.SecurityRequirements{bearer}, map[string]any{extensionScope: []any{"credits:read"}}, false},
+
+		"ScopeOfItems":          {both, items(), true},
+		"ScopeOfItemsOfNobody":  {openapi3.SecurityRequirements{}, items(), false},
+		"UnknownScopeOfItems":   {both, items("scopes", map[string]any{"grant": "credits:steal"}), false},
+		"NoScopesOfItems":       {both, items("scopes", map[string]any{}), false},
+		"ItemsWithoutAKind":     {both, items("by", ""), false},
+		"ItemsWithAMisspelling": {both, items("off-each", "operations"), false},
+		"ItemsThatAreNoRule":    {both, map[string]any{extensionScopes: []any{"credits:grant"}}, false},
+
+		"OrOwner":               {both, owner("credits:read", "user_id"), true},
+		"OwnerOfNothing":        {both, owner("credits:read", "account_id"), false},
+		"OwnerThatIsNoString":   {both, owner("credits:read", true), false},
+		"OwnerWithoutTheScope":  {openapi3.SecurityRequirements{bearer}, map[string]any{extensionOwner: "user_id"}, false},
+		"OwnerOfMisspeltScope":  {both, owner("credits:reed", "user_id"), false},
+		"MaxBody":               {openapi3.SecurityRequirements{}, map[string]any{extensionMaxBody: 1e6}, true},
+		"MaxBodyThatIsNoNumber": {openapi3.SecurityRequirements{}, map[string]any{extensionMaxBody: "1 MiB"}, false},
+		"MaxBodyOfNothing":      {openapi3.SecurityRequirements{}, map[string]any{extensionMaxBody: 0.0}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := newOperation(&routers.Route{
-				Spec: &openapi3.T{}, PathItem: &openapi3.PathItem{},
+				Spec: &openapi3.T{}, PathItem: &openapi3.PathItem{}, Path: "/v1/users/{user_id}/credits",
 				Operation: &openapi3.Operation{Security: &test.security, Extensions: test.extensions},
-			})
+			}, 1)
 			require.Equal(t, test.good, err == nil, err)
 		})
 	}

@@ -45,7 +45,7 @@ const maxErrors = 20
 
 // validate checks a request against its operation and fills in what the ledger
 // needs to know a request again.
-func (op *operation) validate(c echo.Context, call *call, maxBody int64) error {
+func (op *operation) validate(c echo.Context, call *call) error {
 	if op.movesMoney {
 		key, err := idempotencyKey(c.Request().Header)
 		if err != nil {
@@ -54,18 +54,25 @@ func (op *operation) validate(c echo.Context, call *call, maxBody int64) error {
 		call.key = key
 	}
 	fields := op.checkParameters(c)
+	var value any
 	if op.body != nil {
-		body, err := readJSON(c.Request(), maxBody)
+		body, err := readJSON(c.Request(), op.maxBody, op.bodyRequired)
 		if err != nil {
 			return err
 		}
-		fields = append(fields, checkBody(op.body, body)...)
+		if value, err = decode(body); err != nil {
+			return errMalformed.Because(err)
+		}
+		fields = append(fields, checkBody(op.body, value)...)
 		if op.movesMoney {
 			call.fingerprint = fingerprint(c.Request(), body)
 		}
 	}
 	if len(fields) > 0 {
 		return apperr.InvalidFields(fields[:min(len(fields), maxErrors)])
+	}
+	if op.itemScopes != nil {
+		return op.itemScopes.check(call.caller, value)
 	}
 	return nil
 }
@@ -110,13 +117,15 @@ func (op *operation) checkParameters(c echo.Context) (fields []apperr.Field) {
 	return fields
 }
 
-// checkBody checks a well-formed body against its schema.
-func checkBody(schema *openapi3.Schema, body []byte) []apperr.Field {
+func decode(body []byte) (value any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return []apperr.Field{{Pointer: "", Message: "cannot be read"}}
-	}
-	return fieldsOf(schema.VisitJSON(value, append(slices.Clip(formats), openapi3.VisitAsRequest(), openapi3.MultiErrors())...))
+	err = decoder.Decode(&value)
+	return value, err
+}
+
+// checkBody checks a body against its schema.
+func checkBody(schema *openapi3.Schema, value any) []apperr.Field {
+	fields := fieldsOf(schema.VisitJSON(value, append(slices.Clip(formats), openapi3.VisitAsRequest(), openapi3.MultiErrors())...))
+	return slices.Compact(fields) // each of several schemas may say the same
 }
