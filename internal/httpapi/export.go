@@ -42,19 +42,15 @@ type export struct {
 	balance creditledger.Balance
 }
 
-// VisitExportMeResponse implements apigen.ExportMeResponseObject. Once the
-// answer has begun there is no other way to tell of a failure than to break it off.
+// VisitExportMeResponse implements apigen.ExportMeResponseObject.
 func (e export) VisitExportMeResponse(w http.ResponseWriter) error {
 	w.Header().Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	w.WriteHeader(http.StatusOK)
-	if err := e.write(w); err != nil {
-		e.s.o.Log.ErrorContext(e.ctx, "an export was broken off", "http.request.id", callOf(e.ctx).id, "error.message", err.Error())
-		panic(http.ErrAbortHandler)
-	}
+	e.s.answerLong(e.ctx, w, "an export", e.write)
 	return nil
 }
 
-func (e export) write(w io.Writer) error {
+func (e export) write(ctx context.Context, w io.Writer) error {
 	user := e.held.User.ID
 	sessions := make([]apigen.ExportedSession, len(e.held.Sessions))
 	for i, session := range e.held.Sessions {
@@ -77,7 +73,7 @@ func (e export) write(w io.Writer) error {
 	out.text(`,"audit_events":[`)
 	before := uuid.Max
 	stream(out, func() ([]audit.Event, bool, error) {
-		page, err := e.s.o.Audit.About(e.ctx, user, before, exportPage)
+		page, err := e.s.o.Audit.About(ctx, user, before, exportPage)
 		if len(page) > 0 {
 			before = page[len(page)-1].ID
 		}
@@ -87,7 +83,7 @@ func (e export) write(w io.Writer) error {
 	out.text(`,"grants":[`)
 	var place creditledger.GrantPlace
 	stream(out, func() ([]creditledger.Grant, bool, error) {
-		page, more, err := e.s.o.Ledger.Grants(e.ctx, user, place, exportPage)
+		page, more, err := e.s.o.Ledger.Grants(ctx, user, place, exportPage)
 		if len(page) > 0 {
 			place = page[len(page)-1].Place()
 		}
@@ -96,7 +92,7 @@ func (e export) write(w io.Writer) error {
 	out.text(`],"transactions":[`)
 	sequence := int64(0)
 	stream(out, func() ([]creditledger.Transaction, bool, error) {
-		page, more, err := e.s.o.Ledger.Transactions(e.ctx, user, creditledger.TransactionFilter{Before: sequence, Limit: exportPage})
+		page, more, err := e.s.o.Ledger.Transactions(ctx, user, creditledger.TransactionFilter{Before: sequence, Limit: exportPage})
 		if len(page) > 0 {
 			sequence = page[len(page)-1].Sequence
 		}
