@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -169,6 +170,69 @@ func (e AuditTargetType) Valid() bool {
 	}
 }
 
+// Defines values for BatchDebitType.
+const (
+	BatchDebitTypeDebit BatchDebitType = "debit"
+)
+
+// Valid indicates whether the value is a known member of the BatchDebitType enum.
+func (e BatchDebitType) Valid() bool {
+	switch e {
+	case BatchDebitTypeDebit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchGrantType.
+const (
+	BatchGrantTypeGrant BatchGrantType = "grant"
+)
+
+// Valid indicates whether the value is a known member of the BatchGrantType enum.
+func (e BatchGrantType) Valid() bool {
+	switch e {
+	case BatchGrantTypeGrant:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchMode.
+const (
+	BatchModeAtomic      BatchMode = "atomic"
+	BatchModeIndependent BatchMode = "independent"
+)
+
+// Valid indicates whether the value is a known member of the BatchMode enum.
+func (e BatchMode) Valid() bool {
+	switch e {
+	case BatchModeAtomic:
+		return true
+	case BatchModeIndependent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchTransferType.
+const (
+	BatchTransferTypeTransfer BatchTransferType = "transfer"
+)
+
+// Valid indicates whether the value is a known member of the BatchTransferType enum.
+func (e BatchTransferType) Valid() bool {
+	switch e {
+	case BatchTransferTypeTransfer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckStatus.
 const (
 	CheckStatusFailed CheckStatus = "failed"
@@ -205,6 +269,30 @@ func (e GrantStatus) Valid() bool {
 	case GrantStatusExpired:
 		return true
 	case GrantStatusRevoked:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HoldStatus.
+const (
+	HoldStatusActive   HoldStatus = "active"
+	HoldStatusCaptured HoldStatus = "captured"
+	HoldStatusExpired  HoldStatus = "expired"
+	HoldStatusVoided   HoldStatus = "voided"
+)
+
+// Valid indicates whether the value is a known member of the HoldStatus enum.
+func (e HoldStatus) Valid() bool {
+	switch e {
+	case HoldStatusActive:
+		return true
+	case HoldStatusCaptured:
+		return true
+	case HoldStatusExpired:
+		return true
+	case HoldStatusVoided:
 		return true
 	default:
 		return false
@@ -336,7 +424,7 @@ func (e UserStatus) Valid() bool {
 
 // AccountExport Everything that is held about a person.
 //
-// Example: {"api_keys":[{"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","previous_expires_at":null,"rotated_at":null,"scopes":["credits:read","credits:grant"]}],"audit_events":[{"actor":{"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"},"created_at":"2026-11-23T09:31:00.123456Z","details":{"after":"admin","before":"user"},"id":"019ab5c3-9f32-7e16-8a7b-6c5d4e3f2a1b","ip":"203.0.113.7","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","target":{"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"},"type":"privilege_permissions_changed","user_agent":"curl/8.14.1"}],"credits":{"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]},"devices":[{"first_seen_at":"2026-11-23T09:30:00.123456Z","last_seen_at":"2026-11-23T09:30:00.123456Z","name":"Firefox · Linux"}],"exported_at":"2026-11-23T10:30:00.123456Z","sessions":[{"created_at":"2026-11-23T09:30:00.123456Z","end_reason":"logout","ended_at":"2026-11-23T10:00:00.123456Z","expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}],"user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","locale":"de-AT","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}}
+// Example: {"api_keys":[{"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","previous_expires_at":null,"rotated_at":null,"scopes":["credits:read","credits:grant"]}],"audit_events":[{"actor":{"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"},"created_at":"2026-11-23T09:31:00.123456Z","details":{"after":"admin","before":"user"},"id":"019ab5c3-9f32-7e16-8a7b-6c5d4e3f2a1b","ip":"203.0.113.7","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","target":{"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"},"type":"privilege_permissions_changed","user_agent":"curl/8.14.1"}],"credits":{"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"holds":[{"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]},"devices":[{"first_seen_at":"2026-11-23T09:30:00.123456Z","last_seen_at":"2026-11-23T09:30:00.123456Z","name":"Firefox · Linux"}],"exported_at":"2026-11-23T10:30:00.123456Z","sessions":[{"created_at":"2026-11-23T09:30:00.123456Z","end_reason":"logout","ended_at":"2026-11-23T10:00:00.123456Z","expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}],"user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","locale":"de-AT","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}}
 type AccountExport struct {
 	// APIKeys The API keys that I made, newest first, deleted ones included.
 	APIKeys []APIKey `json:"api_keys"`
@@ -346,7 +434,7 @@ type AccountExport struct {
 
 	// Credits The account of credits with all that ever moved.
 	//
-	// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
+	// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"holds":[{"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
 	Credits ExportedCredits `json:"credits"`
 
 	// Devices The devices that I logged in on, the last used first. A login on another one is told by mail.
@@ -642,9 +730,191 @@ type Balance struct {
 	UserID openapi_types.UUID `json:"user_id"`
 }
 
+// Batch Example: {"results":[{"transaction":{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}}]}
+type Batch struct {
+	// Results One for each operation, in the order of the operations.
+	Results []BatchResult `json:"results"`
+}
+
+// BatchDebit Example: {"amount":250,"reference":"order-1043","type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+type BatchDebit struct {
+	// AllowPartial Take what is there if it is less than `amount`, but at least 1.
+	//
+	// Example: false
+	AllowPartial *bool `json:"allow_partial,omitempty"`
+
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Reference Your own name for what the credits are for, such as an order number; transactions can be listed by it. It is kept as long as the ledger, so put no personal data in it.
+	//
+	// Example: order-1042
+	Reference *Reference `json:"reference,omitempty"`
+
+	// Type A debit.
+	//
+	// Example: debit
+	Type BatchDebitType `json:"type"`
+
+	// UserID Whose credits are spent.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	UserID openapi_types.UUID `json:"user_id"`
+}
+
+// BatchDebitType A debit.
+//
+// Example: debit
+type BatchDebitType string
+
+// BatchGrant Example: {"amount":10000,"reference":"invoice-78","type":"grant","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+type BatchGrant struct {
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
+
+	// ExpiresAt When what is left of the grant expires; it must lie in the future. Without it the grant never expires.
+	//
+	// Example: 2099-01-01T00:00:00Z
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Priority Grants with a lower number are spent first.
+	//
+	// Example: 50
+	Priority *int `json:"priority,omitempty"`
+
+	// Reference Your own name for what the credits are for, such as an order number; transactions can be listed by it. It is kept as long as the ledger, so put no personal data in it.
+	//
+	// Example: order-1042
+	Reference *Reference `json:"reference,omitempty"`
+
+	// Type A grant.
+	//
+	// Example: grant
+	Type BatchGrantType `json:"type"`
+
+	// UserID Who gets the credits.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	UserID openapi_types.UUID `json:"user_id"`
+}
+
+// BatchGrantType A grant.
+//
+// Example: grant
+type BatchGrantType string
+
+// BatchMode `atomic`: all operations or none. `independent`: each stands for itself.
+//
+// Example: independent
+type BatchMode string
+
+// BatchOperation One operation; `type` says which.
+//
+// Example: {"amount":250,"reference":"order-1043","type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+type BatchOperation struct {
+	union json.RawMessage
+}
+
+// BatchRequest Example: {"mode":"independent","operations":[{"amount":10000,"reference":"invoice-78","type":"grant","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},{"amount":250,"reference":"order-1043","type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},{"amount":500,"from_user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","reference":"gift-9","to_user_id":"019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f","type":"transfer"}]}
+type BatchRequest struct {
+	// Mode `atomic`: all operations or none. `independent`: each stands for itself.
+	//
+	// Example: independent
+	Mode BatchMode `json:"mode"`
+
+	// Operations What to do, in this order.
+	Operations []BatchOperation `json:"operations"`
+}
+
+// BatchResult What became of one operation. Exactly one member is present: the `transaction` of a grant or a debit, the
+// `transfer`, or the `problem` that refused the operation, as its single call would have answered.
+//
+// Example: {"problem":{"available":100,"code":"insufficient_credits","detail":"The account has fewer credits available than this needs.","instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","required":250,"shortfall":150,"status":402,"title":"Payment Required","type":"urn:authservice:problem:insufficient_credits"}}
+type BatchResult struct {
+	// Problem An error (RFC 9457).
+	//
+	// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+	Problem *Problem `json:"problem,omitempty"`
+
+	// Transaction Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+	Transaction *Transaction `json:"transaction,omitempty"`
+
+	// Transfer The two halves of a transfer.
+	//
+	// Example: {"credit":{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":500,"balance_after":500,"burned":[{"amount":-500,"grant_id":"019ab5c5-0a1b-7e4f-8a5b-6c7d8e9f0a1b"}],"created_at":"2026-11-23T09:33:00.123456Z","description":null,"grant_id":null,"hash":"fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13","hold_id":null,"id":"019ab5c5-0a1b-7d3e-9f4a-5b6c7d8e9f0a","metadata":{},"reference":"gift-9","reverses_id":null,"sequence":1,"transfer_id":"019ab5c5-0a1b-7f0e-9d8c-7b6a5f4e3d2c","type":"transfer_in","user_id":"019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f"},"debit":{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-500,"balance_after":9250,"burned":[{"amount":500,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:33:00.123456Z","description":null,"grant_id":null,"hash":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","hold_id":null,"id":"019ab5c5-0a1b-7c2d-8e3f-4a5b6c7d8e9f","metadata":{},"reference":"gift-9","reverses_id":null,"sequence":3,"transfer_id":"019ab5c5-0a1b-7f0e-9d8c-7b6a5f4e3d2c","type":"transfer_out","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}}
+	Transfer *Transfer `json:"transfer,omitempty"`
+}
+
+// BatchTransfer Example: {"amount":500,"from_user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","reference":"gift-9","to_user_id":"019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f","type":"transfer"}
+type BatchTransfer struct {
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
+
+	// FromUserID Whose credits.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	FromUserID openapi_types.UUID `json:"from_user_id"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Reference Your own name for what the credits are for, such as an order number; transactions can be listed by it. It is kept as long as the ledger, so put no personal data in it.
+	//
+	// Example: order-1042
+	Reference *Reference `json:"reference,omitempty"`
+
+	// ToUserID Who gets them, another user.
+	//
+	// Example: 019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f
+	ToUserID openapi_types.UUID `json:"to_user_id"`
+
+	// Type A transfer.
+	//
+	// Example: transfer
+	Type BatchTransferType `json:"type"`
+}
+
+// BatchTransferType A transfer.
+//
+// Example: transfer
+type BatchTransferType string
+
 // Burn Example: {"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}
 type Burn struct {
-	// Amount What was taken from it.
+	// Amount What was taken from it; negative what was given to it.
 	//
 	// Example: 250
 	Amount int64 `json:"amount"`
@@ -653,6 +923,19 @@ type Burn struct {
 	//
 	// Example: 019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f
 	GrantID openapi_types.UUID `json:"grant_id"`
+}
+
+// CaptureRequest Example: {"amount":3500}
+type CaptureRequest struct {
+	// Amount What to spend of what is held, in the smallest unit; all that is left if it is absent.
+	//
+	// Example: 3500
+	Amount *int64 `json:"amount,omitempty"`
+
+	// Final Whether the hold lets go of the rest. Otherwise the rest stays held.
+	//
+	// Example: true
+	Final *bool `json:"final,omitempty"`
 }
 
 // ChangeEmailRequest Example: {"new_email":"ada.king@example.com","password":"correct horse battery staple"}
@@ -824,13 +1107,16 @@ type Email = string
 
 // ExportedCredits The account of credits with all that ever moved.
 //
-// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
+// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"holds":[{"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
 type ExportedCredits struct {
 	// Balance Example: {"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 	Balance Balance `json:"balance"`
 
 	// Grants All grants, newest first.
 	Grants []Grant `json:"grants"`
+
+	// Holds All holds, newest first.
+	Holds []Hold `json:"holds"`
 
 	// Transactions All transactions, newest first.
 	Transactions []Transaction `json:"transactions"`
@@ -1029,6 +1315,119 @@ type GrantRequest struct {
 // Example: active
 type GrantStatus string
 
+// Hold Credits that are set apart. While it is active, it holds `amount` − `captured_amount`.
+//
+// Example: {"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+type Hold struct {
+	// Amount What was asked for, increments included.
+	//
+	// Example: 4000
+	Amount int64 `json:"amount"`
+
+	// CapturedAmount What of it was captured.
+	//
+	// Example: 0
+	CapturedAmount int64 `json:"captured_amount"`
+
+	// CreatedAt When it was placed.
+	//
+	// Example: 2026-11-23T09:32:00.123456Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Text for people.
+	Description nullable.Nullable[string] `json:"description"`
+
+	// ExpiresAt When it lets go by itself.
+	//
+	// Example: 2026-11-23T09:47:00.123456Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID The hold's id.
+	//
+	// Example: 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+	ID openapi_types.UUID `json:"id"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata Metadata `json:"metadata"`
+
+	// Reference The caller's name for it; its captures have the same.
+	//
+	// Example: booking-5
+	Reference nullable.Nullable[string] `json:"reference"`
+
+	// Status Whether the hold still sets credits apart; all but `active` are final. An open enumeration.
+	//
+	// Example: active
+	Status HoldStatus `json:"status"`
+
+	// TransactionID The newest transaction that captured of it, null before the first.
+	TransactionID nullable.Nullable[openapi_types.UUID] `json:"transaction_id"`
+
+	// UpdatedAt When it last changed.
+	//
+	// Example: 2026-11-23T09:32:00.123456Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// UserID Whose credits it holds.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	UserID openapi_types.UUID `json:"user_id"`
+}
+
+// HoldPage Example: {"items":[{"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
+type HoldPage struct {
+	// Items Newest first.
+	Items []Hold `json:"items"`
+
+	// NextCursor Pass it as `cursor` to get the next page; null at the end.
+	//
+	// Example: MTI
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// HoldRequest Example: {"amount":4000,"expires_in":900,"reference":"booking-5"}
+type HoldRequest struct {
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
+
+	// ExpiresIn Seconds until the hold lets go by itself, up to a year.
+	//
+	// Example: 900
+	ExpiresIn *int `json:"expires_in,omitempty"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Reference Your own name for what the credits are for, such as an order number; transactions can be listed by it. It is kept as long as the ledger, so put no personal data in it.
+	//
+	// Example: order-1042
+	Reference *Reference `json:"reference,omitempty"`
+}
+
+// HoldStatus Whether the hold still sets credits apart; all but `active` are final. An open enumeration.
+//
+// Example: active
+type HoldStatus string
+
+// IncrementRequest Example: {"amount":500}
+type IncrementRequest struct {
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+}
+
 // InsufficientCredits The problem `insufficient_credits`, with how much is missing.
 //
 // Example: {"available":100,"code":"insufficient_credits","detail":"The account has fewer credits available than this needs.","instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","required":250,"shortfall":150,"status":402,"title":"Payment Required","type":"urn:authservice:problem:insufficient_credits"}
@@ -1047,6 +1446,11 @@ type InsufficientCredits struct {
 	//
 	// Example: The account has fewer credits available than this needs.
 	Detail string `json:"detail"`
+
+	// Errors Which operation of an atomic batch was refused.
+	//
+	// Example: [{"message":"is refused: insufficient_credits","pointer":"/operations/3"}]
+	Errors []FieldError `json:"errors,omitempty"`
 
 	// Instance A URI that names this occurrence.
 	//
@@ -1206,6 +1610,11 @@ type Password = string
 //
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type Problem struct {
+	// Available With `insufficient_credits` only: what is available.
+	//
+	// Example: 100
+	Available *int64 `json:"available,omitempty"`
+
 	// Code What happened, for programs: one of the codes listed under Errors. An open enumeration.
 	//
 	// Example: validation_failed
@@ -1230,6 +1639,16 @@ type Problem struct {
 	//
 	// Example: 019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d
 	RequestID string `json:"request_id"`
+
+	// Required With `insufficient_credits` only: what the request needs.
+	//
+	// Example: 250
+	Required *int64 `json:"required,omitempty"`
+
+	// Shortfall With `insufficient_credits` only: `required` − `available`.
+	//
+	// Example: 150
+	Shortfall *int64 `json:"shortfall,omitempty"`
 
 	// Status The HTTP status.
 	//
@@ -1337,6 +1756,19 @@ type ResetPasswordRequest struct {
 	//
 	// Example: aset_Yk3vQ8mZ1tXc6RwL0bNf5sJh2dGp9aKe7uVi4oTyWxM
 	Token string `json:"token"`
+}
+
+// ReversalRequest Example: {"amount":100,"description":"The second half was missing"}
+type ReversalRequest struct {
+	// Amount What to undo, in the smallest unit; all that was not reversed before if it is absent.
+	//
+	// Example: 100
+	Amount *int64 `json:"amount,omitempty"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
 }
 
 // RotateAPIKeyRequest Example: {"overlap":86400}
@@ -1467,7 +1899,7 @@ type Suspension struct {
 	Until nullable.Nullable[time.Time] `json:"until"`
 }
 
-// Transaction Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+// Transaction Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 type Transaction struct {
 	// Actor Who did it.
 	//
@@ -1484,7 +1916,9 @@ type Transaction struct {
 	// Example: 9750
 	BalanceAfter int64 `json:"balance_after"`
 
-	// Burned From which grants it took credits, in the order taken; empty when it added credits.
+	// Burned From which grants it took credits, in the order taken. Amounts are negative where credits were given:
+	// back to a grant by a reversal, or to the grants that a `transfer_in` made. Empty for a grant.
+	//
 	//
 	// Example: [{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}]
 	Burned []Burn `json:"burned"`
@@ -1533,6 +1967,9 @@ type Transaction struct {
 	// Example: 2
 	Sequence int64 `json:"sequence"`
 
+	// TransferID The transfer that it is one half of; the same in both halves.
+	TransferID nullable.Nullable[openapi_types.UUID] `json:"transfer_id"`
+
 	// Type What the transaction did. An open enumeration.
 	//
 	// Example: debit
@@ -1544,7 +1981,7 @@ type Transaction struct {
 	UserID openapi_types.UUID `json:"user_id"`
 }
 
-// TransactionPage Example: {"items":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
+// TransactionPage Example: {"items":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
 type TransactionPage struct {
 	// Items Newest first.
 	Items []Transaction `json:"items"`
@@ -1559,6 +1996,50 @@ type TransactionPage struct {
 //
 // Example: debit
 type TransactionType string
+
+// Transfer The two halves of a transfer.
+//
+// Example: {"credit":{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":500,"balance_after":500,"burned":[{"amount":-500,"grant_id":"019ab5c5-0a1b-7e4f-8a5b-6c7d8e9f0a1b"}],"created_at":"2026-11-23T09:33:00.123456Z","description":null,"grant_id":null,"hash":"fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13","hold_id":null,"id":"019ab5c5-0a1b-7d3e-9f4a-5b6c7d8e9f0a","metadata":{},"reference":"gift-9","reverses_id":null,"sequence":1,"transfer_id":"019ab5c5-0a1b-7f0e-9d8c-7b6a5f4e3d2c","type":"transfer_in","user_id":"019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f"},"debit":{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-500,"balance_after":9250,"burned":[{"amount":500,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:33:00.123456Z","description":null,"grant_id":null,"hash":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","hold_id":null,"id":"019ab5c5-0a1b-7c2d-8e3f-4a5b6c7d8e9f","metadata":{},"reference":"gift-9","reverses_id":null,"sequence":3,"transfer_id":"019ab5c5-0a1b-7f0e-9d8c-7b6a5f4e3d2c","type":"transfer_out","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}}
+type Transfer struct {
+	// Credit Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+	Credit Transaction `json:"credit"`
+
+	// Debit Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+	Debit Transaction `json:"debit"`
+}
+
+// TransferRequest Example: {"amount":500,"from_user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","reference":"gift-9","to_user_id":"019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f"}
+type TransferRequest struct {
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
+
+	// FromUserID Whose credits.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	FromUserID openapi_types.UUID `json:"from_user_id"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Reference Your own name for what the credits are for, such as an order number; transactions can be listed by it. It is kept as long as the ledger, so put no personal data in it.
+	//
+	// Example: order-1042
+	Reference *Reference `json:"reference,omitempty"`
+
+	// ToUserID Who gets them, another user.
+	//
+	// Example: 019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f
+	ToUserID openapi_types.UUID `json:"to_user_id"`
+}
 
 // UpdateMeRequest Example: {"locale":"it","metadata":{"theme":"dark"},"name":"Ada King"}
 type UpdateMeRequest struct {
@@ -1702,6 +2183,12 @@ type Cursor = string
 // FromFilter defines model for FromFilter.
 type FromFilter = time.Time
 
+// GrantID defines model for GrantID.
+type GrantID = openapi_types.UUID
+
+// HoldID defines model for HoldID.
+type HoldID = openapi_types.UUID
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -1718,6 +2205,9 @@ type SessionID = openapi_types.UUID
 
 // ToFilter defines model for ToFilter.
 type ToFilter = time.Time
+
+// TransactionID defines model for TransactionID.
+type TransactionID = openapi_types.UUID
 
 // TransactionTypeFilter What the transaction did. An open enumeration.
 //
@@ -1755,6 +2245,11 @@ type BadTokenProblem = Problem
 // BalanceFound Example: {"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 type BalanceFound = Balance
 
+// BalanceLimitProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type BalanceLimitProblem = Problem
+
 // EmailTakenProblem An error (RFC 9457).
 //
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
@@ -1764,6 +2259,24 @@ type EmailTakenProblem = Problem
 //
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type ForbiddenProblem = Problem
+
+// HoldChanged Credits that are set apart. While it is active, it holds `amount` − `captured_amount`.
+//
+// Example: {"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+type HoldChanged = Hold
+
+// HoldNotActiveProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type HoldNotActiveProblem = Problem
+
+// HoldNotFoundProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type HoldNotFoundProblem = Problem
+
+// HoldsListed Example: {"items":[{"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
+type HoldsListed = HoldPage
 
 // InsufficientCreditsProblem The problem `insufficient_credits`, with how much is missing.
 //
@@ -1803,10 +2316,10 @@ type SessionsListed = SessionInfoPage
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type TooManyAttemptsProblem = Problem
 
-// TransactionApplied Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+// TransactionApplied Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 type TransactionApplied = Transaction
 
-// TransactionsListed Example: {"items":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
+// TransactionsListed Example: {"items":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
 type TransactionsListed = TransactionPage
 
 // UnauthenticatedProblem An error (RFC 9457).
@@ -1882,10 +2395,82 @@ type ListAuditEventsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ApplyCreditBatchParams defines parameters for ApplyCreditBatch.
+type ApplyCreditBatchParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RevokeCreditGrantParams defines parameters for RevokeCreditGrant.
+type RevokeCreditGrantParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CaptureCreditHoldParams defines parameters for CaptureCreditHold.
+type CaptureCreditHoldParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// IncrementCreditHoldParams defines parameters for IncrementCreditHold.
+type IncrementCreditHoldParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// VoidCreditHoldParams defines parameters for VoidCreditHold.
+type VoidCreditHoldParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListCreditTransactionsParams defines parameters for ListCreditTransactions.
+type ListCreditTransactionsParams struct {
+	// Type Only transactions of this type.
+	Type *TransactionTypeFilter `form:"type,omitempty" json:"type,omitempty"`
+
+	// Reference Only transactions with exactly this reference.
+	Reference *ReferenceFilter `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// From Only what happened at this moment or later (RFC 3339).
+	From *FromFilter `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what happened before this moment (RFC 3339).
+	To *ToFilter `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit How many items to return at the most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ReverseCreditTransactionParams defines parameters for ReverseCreditTransaction.
+type ReverseCreditTransactionParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// TransferCreditsParams defines parameters for TransferCredits.
+type TransferCreditsParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // DebitMyCreditsParams defines parameters for DebitMyCredits.
 type DebitMyCreditsParams struct {
 	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListMyCreditHoldsParams defines parameters for ListMyCreditHolds.
+type ListMyCreditHoldsParams struct {
+	// Limit How many items to return at the most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListMyCreditTransactionsParams defines parameters for ListMyCreditTransactions.
@@ -1945,6 +2530,12 @@ type ListUsersParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// GetUserCreditsParams defines parameters for GetUserCredits.
+type GetUserCreditsParams struct {
+	// At The moment to look back to (RFC 3339); it must not lie in the future. `next_expiry` is null in such an answer.
+	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
+}
+
 // DebitUserCreditsParams defines parameters for DebitUserCredits.
 type DebitUserCreditsParams struct {
 	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
@@ -1964,6 +2555,30 @@ type ListUserCreditGrantsParams struct {
 type GrantUserCreditsParams struct {
 	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListUserCreditHoldsParams defines parameters for ListUserCreditHolds.
+type ListUserCreditHoldsParams struct {
+	// Limit How many items to return at the most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// PlaceUserCreditHoldParams defines parameters for PlaceUserCreditHold.
+type PlaceUserCreditHoldParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// GetUserCreditStatementParams defines parameters for GetUserCreditStatement.
+type GetUserCreditStatementParams struct {
+	// From Only what happened at this moment or later (RFC 3339).
+	From *FromFilter `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what happened before this moment (RFC 3339).
+	To *ToFilter `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // ListUserCreditTransactionsParams defines parameters for ListUserCreditTransactions.
@@ -2023,6 +2638,21 @@ type RefreshSessionJSONRequestBody = RefreshRequest
 // RegisterUserJSONRequestBody defines body for RegisterUser for application/json ContentType.
 type RegisterUserJSONRequestBody = RegisterRequest
 
+// ApplyCreditBatchJSONRequestBody defines body for ApplyCreditBatch for application/json ContentType.
+type ApplyCreditBatchJSONRequestBody = BatchRequest
+
+// CaptureCreditHoldJSONRequestBody defines body for CaptureCreditHold for application/json ContentType.
+type CaptureCreditHoldJSONRequestBody = CaptureRequest
+
+// IncrementCreditHoldJSONRequestBody defines body for IncrementCreditHold for application/json ContentType.
+type IncrementCreditHoldJSONRequestBody = IncrementRequest
+
+// ReverseCreditTransactionJSONRequestBody defines body for ReverseCreditTransaction for application/json ContentType.
+type ReverseCreditTransactionJSONRequestBody = ReversalRequest
+
+// TransferCreditsJSONRequestBody defines body for TransferCredits for application/json ContentType.
+type TransferCreditsJSONRequestBody = TransferRequest
+
 // DeleteMeJSONRequestBody defines body for DeleteMe for application/json ContentType.
 type DeleteMeJSONRequestBody = DeleteMeRequest
 
@@ -2050,8 +2680,148 @@ type DebitUserCreditsJSONRequestBody = DebitRequest
 // GrantUserCreditsJSONRequestBody defines body for GrantUserCredits for application/json ContentType.
 type GrantUserCreditsJSONRequestBody = GrantRequest
 
+// PlaceUserCreditHoldJSONRequestBody defines body for PlaceUserCreditHold for application/json ContentType.
+type PlaceUserCreditHoldJSONRequestBody = HoldRequest
+
 // SuspendUserJSONRequestBody defines body for SuspendUser for application/json ContentType.
 type SuspendUserJSONRequestBody = SuspendUserRequest
+
+// AsBatchGrant returns the union data inside the BatchOperation as a BatchGrant
+func (t BatchOperation) AsBatchGrant() (BatchGrant, error) {
+	var body BatchGrant
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBatchGrant overwrites any union data inside the BatchOperation as the provided BatchGrant
+func (t *BatchOperation) FromBatchGrant(v BatchGrant) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"grant"}`))
+	t.union = b
+	return err
+}
+
+// MergeBatchGrant performs a merge with any union data inside the BatchOperation, using the provided BatchGrant
+func (t *BatchOperation) MergeBatchGrant(v BatchGrant) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"grant"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsBatchDebit returns the union data inside the BatchOperation as a BatchDebit
+func (t BatchOperation) AsBatchDebit() (BatchDebit, error) {
+	var body BatchDebit
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBatchDebit overwrites any union data inside the BatchOperation as the provided BatchDebit
+func (t *BatchOperation) FromBatchDebit(v BatchDebit) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"debit"}`))
+	t.union = b
+	return err
+}
+
+// MergeBatchDebit performs a merge with any union data inside the BatchOperation, using the provided BatchDebit
+func (t *BatchOperation) MergeBatchDebit(v BatchDebit) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"debit"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsBatchTransfer returns the union data inside the BatchOperation as a BatchTransfer
+func (t BatchOperation) AsBatchTransfer() (BatchTransfer, error) {
+	var body BatchTransfer
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBatchTransfer overwrites any union data inside the BatchOperation as the provided BatchTransfer
+func (t *BatchOperation) FromBatchTransfer(v BatchTransfer) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"transfer"}`))
+	t.union = b
+	return err
+}
+
+// MergeBatchTransfer performs a merge with any union data inside the BatchOperation, using the provided BatchTransfer
+func (t *BatchOperation) MergeBatchTransfer(v BatchTransfer) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"transfer"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t BatchOperation) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t BatchOperation) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "debit":
+		return t.AsBatchDebit()
+	case "grant":
+		return t.AsBatchGrant()
+	case "transfer":
+		return t.AsBatchTransfer()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t BatchOperation) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *BatchOperation) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -2380,6 +3150,156 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/auth/register (the `RegisterUser` operationId).
 	RegisterUser(ctx context.Context, body RegisterUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ApplyCreditBatchWithBody Apply a batch
+	//
+	// Does up to 1000 grants, debits and transfers in their order, in one request of up to 1 MiB under one
+	// `Idempotency-Key`.
+	//
+	// With mode `atomic` all are done or none. The first that is refused refuses the batch: the answer is that
+	// of the single call, and `errors` points to the operation (`/operations/3`). With mode `independent` each
+	// stands for itself, and a refusal is a result like any other.
+	//
+	// The caller needs the scope of each kind of operation in the batch: `credits:grant` for grants,
+	// `credits:debit` for debits, `credits:transfer` for transfers.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/credits/batches (the `ApplyCreditBatch` operationId).
+	ApplyCreditBatchWithBody(ctx context.Context, params *ApplyCreditBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyCreditBatch Apply a batch
+	//
+	// Does up to 1000 grants, debits and transfers in their order, in one request of up to 1 MiB under one
+	// `Idempotency-Key`.
+	//
+	// With mode `atomic` all are done or none. The first that is refused refuses the batch: the answer is that
+	// of the single call, and `errors` points to the operation (`/operations/3`). With mode `independent` each
+	// stands for itself, and a refusal is a result like any other.
+	//
+	// The caller needs the scope of each kind of operation in the batch: `credits:grant` for grants,
+	// `credits:debit` for debits, `credits:transfer` for transfers.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/credits/batches (the `ApplyCreditBatch` operationId).
+	ApplyCreditBatch(ctx context.Context, params *ApplyCreditBatchParams, body ApplyCreditBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeCreditGrant Revoke a grant
+	//
+	// Takes back what is left of a grant and not held. What a hold has set apart can still be captured; what
+	// the hold lets go of is taken back then. The request has no body. Scope: `credits:grant`.
+	//
+	// Corresponds with POST /v1/credits/grants/{grant_id}/revoke (the `RevokeCreditGrant` operationId).
+	RevokeCreditGrant(ctx context.Context, grantID GrantID, params *RevokeCreditGrantParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCreditHold Get a hold
+	//
+	// The hold as it is now. Scope: `credits:debit`.
+	//
+	// Corresponds with GET /v1/credits/holds/{hold_id} (the `GetCreditHold` operationId).
+	GetCreditHold(ctx context.Context, holdID HoldID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CaptureCreditHoldWithBody Capture a hold
+	//
+	// Spends `amount` of what is held, or all that is left of it, by a `capture` transaction. The hold is over
+	// then, and the rest can be spent again; with `final: false` the rest stays held, to be captured later.
+	// Scope: `credits:debit`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/credits/holds/{hold_id}/capture (the `CaptureCreditHold` operationId).
+	CaptureCreditHoldWithBody(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CaptureCreditHold Capture a hold
+	//
+	// Spends `amount` of what is held, or all that is left of it, by a `capture` transaction. The hold is over
+	// then, and the rest can be spent again; with `final: false` the rest stays held, to be captured later.
+	// Scope: `credits:debit`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/credits/holds/{hold_id}/capture (the `CaptureCreditHold` operationId).
+	CaptureCreditHold(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, body CaptureCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IncrementCreditHoldWithBody Hold more
+	//
+	// Adds `amount` to a hold, all of it or nothing. When the hold expires does not change. Scope: `credits:debit`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/credits/holds/{hold_id}/increment (the `IncrementCreditHold` operationId).
+	IncrementCreditHoldWithBody(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IncrementCreditHold Hold more
+	//
+	// Adds `amount` to a hold, all of it or nothing. When the hold expires does not change. Scope: `credits:debit`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/credits/holds/{hold_id}/increment (the `IncrementCreditHold` operationId).
+	IncrementCreditHold(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, body IncrementCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VoidCreditHold Void a hold
+	//
+	// Lets go of what is held, so that it can be spent again. What was captured before stays spent. The
+	// request has no body. Scope: `credits:debit`.
+	//
+	// Corresponds with POST /v1/credits/holds/{hold_id}/void (the `VoidCreditHold` operationId).
+	VoidCreditHold(ctx context.Context, holdID HoldID, params *VoidCreditHoldParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCreditTransactions List the transactions of all users
+	//
+	// The transactions of all users, newest first. Scope: `credits:read`.
+	//
+	// Corresponds with GET /v1/credits/transactions (the `ListCreditTransactions` operationId).
+	ListCreditTransactions(ctx context.Context, params *ListCreditTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReverseCreditTransactionWithBody Reverse a transaction
+	//
+	// Undoes a debit, a capture or a grant: `amount` of it, or all that was not reversed before. Credits go
+	// back to the grants they came from; what goes back to a grant that has expired expires at once. The
+	// reversal of a grant takes what is left of it and not held, and is refused with 402 where that is not
+	// enough. Scope: `credits:grant`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/credits/transactions/{transaction_id}/reversals (the `ReverseCreditTransaction` operationId).
+	ReverseCreditTransactionWithBody(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReverseCreditTransaction Reverse a transaction
+	//
+	// Undoes a debit, a capture or a grant: `amount` of it, or all that was not reversed before. Credits go
+	// back to the grants they came from; what goes back to a grant that has expired expires at once. The
+	// reversal of a grant takes what is left of it and not held, and is refused with 402 where that is not
+	// enough. Scope: `credits:grant`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/credits/transactions/{transaction_id}/reversals (the `ReverseCreditTransaction` operationId).
+	ReverseCreditTransaction(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, body ReverseCreditTransactionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TransferCreditsWithBody Transfer credits
+	//
+	// Moves credits from one user to another, all of `amount` or nothing, by two transactions with the same
+	// `transfer_id`. The credits keep their terms: what was taken from grants makes grants with the same
+	// priority and expiry. Scope: `credits:transfer`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/credits/transfers (the `TransferCredits` operationId).
+	TransferCreditsWithBody(ctx context.Context, params *TransferCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TransferCredits Transfer credits
+	//
+	// Moves credits from one user to another, all of `amount` or nothing, by two transactions with the same
+	// `transfer_id`. The credits keep their terms: what was taken from grants makes grants with the same
+	// priority and expiry. Scope: `credits:transfer`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/credits/transfers (the `TransferCredits` operationId).
+	TransferCredits(ctx context.Context, params *TransferCreditsParams, body TransferCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// DeleteMeWithBody Delete my account
 	//
 	// Deletes my account for good and ends all my sessions. My address, name, metadata, sessions, and the
@@ -2457,6 +3377,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/me/credits/debits (the `DebitMyCredits` operationId).
 	DebitMyCredits(ctx context.Context, params *DebitMyCreditsParams, body DebitMyCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMyCreditHolds List my holds
+	//
+	// The holds on my credits, newest first, those that are over included.
+	//
+	// Corresponds with GET /v1/me/credits/holds (the `ListMyCreditHolds` operationId).
+	ListMyCreditHolds(ctx context.Context, params *ListMyCreditHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMyCreditTransactions List my transactions
 	//
@@ -2606,10 +3533,11 @@ type ClientInterface interface {
 
 	// GetUserCredits Get a user's balance
 	//
-	// The balance at this moment. Grants that are due to expire are already left out. Scope: `credits:read`.
+	// The balance at this moment, or at a past one with `at`. Grants that are due to expire are already left
+	// out. Scope: `credits:read`.
 	//
 	// Corresponds with GET /v1/users/{user_id}/credits (the `GetUserCredits` operationId).
-	GetUserCredits(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetUserCredits(ctx context.Context, userID UserID, params *GetUserCreditsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DebitUserCreditsWithBody Spend a user's credits
 	//
@@ -2653,6 +3581,47 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/users/{user_id}/credits/grants (the `GrantUserCredits` operationId).
 	GrantUserCredits(ctx context.Context, userID UserID, params *GrantUserCreditsParams, body GrantUserCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUserCreditHolds List a user's holds
+	//
+	// The holds on a user's credits, newest first, those that are over included. Scope: `credits:read`.
+	//
+	// Corresponds with GET /v1/users/{user_id}/credits/holds (the `ListUserCreditHolds` operationId).
+	ListUserCreditHolds(ctx context.Context, userID UserID, params *ListUserCreditHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlaceUserCreditHoldWithBody Hold credits of a user
+	//
+	// Sets credits apart, all of `amount` or nothing, until they are captured, voided, or the hold expires.
+	// Scope: `credits:debit`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/users/{user_id}/credits/holds (the `PlaceUserCreditHold` operationId).
+	PlaceUserCreditHoldWithBody(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlaceUserCreditHold Hold credits of a user
+	//
+	// Sets credits apart, all of `amount` or nothing, until they are captured, voided, or the hold expires.
+	// Scope: `credits:debit`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/users/{user_id}/credits/holds (the `PlaceUserCreditHold` operationId).
+	PlaceUserCreditHold(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, body PlaceUserCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUserCreditStatement Get a user's statement as CSV
+	//
+	// A user's transactions from one moment to before another, oldest first, between their opening and their
+	// closing balance. For the scope `credits:read`, and for the user themselves.
+	//
+	// The answer is CSV (RFC 4180) in UTF-8, with a header row. Amounts stand in it twice: in the smallest
+	// unit, as everywhere here, and as a decimal number with the balance's `scale`. A text that a spreadsheet
+	// could take for a formula has an apostrophe before it. The answer is streamed, however long it is; if it
+	// cannot be completed, the connection breaks off. A complete statement ends with the row
+	// `closing_balance`.
+	//
+	// Corresponds with GET /v1/users/{user_id}/credits/statement (the `GetUserCreditStatement` operationId).
+	GetUserCreditStatement(ctx context.Context, userID UserID, params *GetUserCreditStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListUserCreditTransactions List a user's transactions
 	//
@@ -3221,6 +4190,296 @@ func (c *Client) RegisterUser(ctx context.Context, body RegisterUserJSONRequestB
 	return c.Client.Do(req)
 }
 
+// ApplyCreditBatchWithBody Apply a batch
+//
+// Does up to 1000 grants, debits and transfers in their order, in one request of up to 1 MiB under one
+// `Idempotency-Key`.
+//
+// With mode `atomic` all are done or none. The first that is refused refuses the batch: the answer is that
+// of the single call, and `errors` points to the operation (`/operations/3`). With mode `independent` each
+// stands for itself, and a refusal is a result like any other.
+//
+// The caller needs the scope of each kind of operation in the batch: `credits:grant` for grants,
+// `credits:debit` for debits, `credits:transfer` for transfers.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/credits/batches (the `ApplyCreditBatch` operationId).
+func (c *Client) ApplyCreditBatchWithBody(ctx context.Context, params *ApplyCreditBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyCreditBatchRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyCreditBatch Apply a batch
+//
+// Does up to 1000 grants, debits and transfers in their order, in one request of up to 1 MiB under one
+// `Idempotency-Key`.
+//
+// With mode `atomic` all are done or none. The first that is refused refuses the batch: the answer is that
+// of the single call, and `errors` points to the operation (`/operations/3`). With mode `independent` each
+// stands for itself, and a refusal is a result like any other.
+//
+// The caller needs the scope of each kind of operation in the batch: `credits:grant` for grants,
+// `credits:debit` for debits, `credits:transfer` for transfers.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/credits/batches (the `ApplyCreditBatch` operationId).
+func (c *Client) ApplyCreditBatch(ctx context.Context, params *ApplyCreditBatchParams, body ApplyCreditBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyCreditBatchRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeCreditGrant Revoke a grant
+//
+// Takes back what is left of a grant and not held. What a hold has set apart can still be captured; what
+// the hold lets go of is taken back then. The request has no body. Scope: `credits:grant`.
+//
+// Corresponds with POST /v1/credits/grants/{grant_id}/revoke (the `RevokeCreditGrant` operationId).
+func (c *Client) RevokeCreditGrant(ctx context.Context, grantID GrantID, params *RevokeCreditGrantParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeCreditGrantRequest(c.Server, grantID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCreditHold Get a hold
+//
+// The hold as it is now. Scope: `credits:debit`.
+//
+// Corresponds with GET /v1/credits/holds/{hold_id} (the `GetCreditHold` operationId).
+func (c *Client) GetCreditHold(ctx context.Context, holdID HoldID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCreditHoldRequest(c.Server, holdID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CaptureCreditHoldWithBody Capture a hold
+//
+// Spends `amount` of what is held, or all that is left of it, by a `capture` transaction. The hold is over
+// then, and the rest can be spent again; with `final: false` the rest stays held, to be captured later.
+// Scope: `credits:debit`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/credits/holds/{hold_id}/capture (the `CaptureCreditHold` operationId).
+func (c *Client) CaptureCreditHoldWithBody(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCaptureCreditHoldRequestWithBody(c.Server, holdID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CaptureCreditHold Capture a hold
+//
+// Spends `amount` of what is held, or all that is left of it, by a `capture` transaction. The hold is over
+// then, and the rest can be spent again; with `final: false` the rest stays held, to be captured later.
+// Scope: `credits:debit`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/credits/holds/{hold_id}/capture (the `CaptureCreditHold` operationId).
+func (c *Client) CaptureCreditHold(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, body CaptureCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCaptureCreditHoldRequest(c.Server, holdID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IncrementCreditHoldWithBody Hold more
+//
+// Adds `amount` to a hold, all of it or nothing. When the hold expires does not change. Scope: `credits:debit`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/credits/holds/{hold_id}/increment (the `IncrementCreditHold` operationId).
+func (c *Client) IncrementCreditHoldWithBody(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIncrementCreditHoldRequestWithBody(c.Server, holdID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IncrementCreditHold Hold more
+//
+// Adds `amount` to a hold, all of it or nothing. When the hold expires does not change. Scope: `credits:debit`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/credits/holds/{hold_id}/increment (the `IncrementCreditHold` operationId).
+func (c *Client) IncrementCreditHold(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, body IncrementCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIncrementCreditHoldRequest(c.Server, holdID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VoidCreditHold Void a hold
+//
+// Lets go of what is held, so that it can be spent again. What was captured before stays spent. The
+// request has no body. Scope: `credits:debit`.
+//
+// Corresponds with POST /v1/credits/holds/{hold_id}/void (the `VoidCreditHold` operationId).
+func (c *Client) VoidCreditHold(ctx context.Context, holdID HoldID, params *VoidCreditHoldParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVoidCreditHoldRequest(c.Server, holdID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCreditTransactions List the transactions of all users
+//
+// The transactions of all users, newest first. Scope: `credits:read`.
+//
+// Corresponds with GET /v1/credits/transactions (the `ListCreditTransactions` operationId).
+func (c *Client) ListCreditTransactions(ctx context.Context, params *ListCreditTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCreditTransactionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReverseCreditTransactionWithBody Reverse a transaction
+//
+// Undoes a debit, a capture or a grant: `amount` of it, or all that was not reversed before. Credits go
+// back to the grants they came from; what goes back to a grant that has expired expires at once. The
+// reversal of a grant takes what is left of it and not held, and is refused with 402 where that is not
+// enough. Scope: `credits:grant`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/credits/transactions/{transaction_id}/reversals (the `ReverseCreditTransaction` operationId).
+func (c *Client) ReverseCreditTransactionWithBody(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReverseCreditTransactionRequestWithBody(c.Server, transactionID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReverseCreditTransaction Reverse a transaction
+//
+// Undoes a debit, a capture or a grant: `amount` of it, or all that was not reversed before. Credits go
+// back to the grants they came from; what goes back to a grant that has expired expires at once. The
+// reversal of a grant takes what is left of it and not held, and is refused with 402 where that is not
+// enough. Scope: `credits:grant`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/credits/transactions/{transaction_id}/reversals (the `ReverseCreditTransaction` operationId).
+func (c *Client) ReverseCreditTransaction(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, body ReverseCreditTransactionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReverseCreditTransactionRequest(c.Server, transactionID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TransferCreditsWithBody Transfer credits
+//
+// Moves credits from one user to another, all of `amount` or nothing, by two transactions with the same
+// `transfer_id`. The credits keep their terms: what was taken from grants makes grants with the same
+// priority and expiry. Scope: `credits:transfer`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/credits/transfers (the `TransferCredits` operationId).
+func (c *Client) TransferCreditsWithBody(ctx context.Context, params *TransferCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTransferCreditsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TransferCredits Transfer credits
+//
+// Moves credits from one user to another, all of `amount` or nothing, by two transactions with the same
+// `transfer_id`. The credits keep their terms: what was taken from grants makes grants with the same
+// priority and expiry. Scope: `credits:transfer`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/credits/transfers (the `TransferCredits` operationId).
+func (c *Client) TransferCredits(ctx context.Context, params *TransferCreditsParams, body TransferCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTransferCreditsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // DeleteMeWithBody Delete my account
 //
 // Deletes my account for good and ends all my sessions. My address, name, metadata, sessions, and the
@@ -3369,6 +4628,23 @@ func (c *Client) DebitMyCreditsWithBody(ctx context.Context, params *DebitMyCred
 // Corresponds with POST /v1/me/credits/debits (the `DebitMyCredits` operationId).
 func (c *Client) DebitMyCredits(ctx context.Context, params *DebitMyCreditsParams, body DebitMyCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDebitMyCreditsRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMyCreditHolds List my holds
+//
+// The holds on my credits, newest first, those that are over included.
+//
+// Corresponds with GET /v1/me/credits/holds (the `ListMyCreditHolds` operationId).
+func (c *Client) ListMyCreditHolds(ctx context.Context, params *ListMyCreditHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMyCreditHoldsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3687,11 +4963,12 @@ func (c *Client) UpdateUser(ctx context.Context, userID UserID, body UpdateUserJ
 
 // GetUserCredits Get a user's balance
 //
-// The balance at this moment. Grants that are due to expire are already left out. Scope: `credits:read`.
+// The balance at this moment, or at a past one with `at`. Grants that are due to expire are already left
+// out. Scope: `credits:read`.
 //
 // Corresponds with GET /v1/users/{user_id}/credits (the `GetUserCredits` operationId).
-func (c *Client) GetUserCredits(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetUserCreditsRequest(c.Server, userID)
+func (c *Client) GetUserCredits(ctx context.Context, userID UserID, params *GetUserCreditsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUserCreditsRequest(c.Server, userID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3785,6 +5062,87 @@ func (c *Client) GrantUserCreditsWithBody(ctx context.Context, userID UserID, pa
 // Corresponds with POST /v1/users/{user_id}/credits/grants (the `GrantUserCredits` operationId).
 func (c *Client) GrantUserCredits(ctx context.Context, userID UserID, params *GrantUserCreditsParams, body GrantUserCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGrantUserCreditsRequest(c.Server, userID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUserCreditHolds List a user's holds
+//
+// The holds on a user's credits, newest first, those that are over included. Scope: `credits:read`.
+//
+// Corresponds with GET /v1/users/{user_id}/credits/holds (the `ListUserCreditHolds` operationId).
+func (c *Client) ListUserCreditHolds(ctx context.Context, userID UserID, params *ListUserCreditHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUserCreditHoldsRequest(c.Server, userID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlaceUserCreditHoldWithBody Hold credits of a user
+//
+// Sets credits apart, all of `amount` or nothing, until they are captured, voided, or the hold expires.
+// Scope: `credits:debit`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/users/{user_id}/credits/holds (the `PlaceUserCreditHold` operationId).
+func (c *Client) PlaceUserCreditHoldWithBody(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlaceUserCreditHoldRequestWithBody(c.Server, userID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlaceUserCreditHold Hold credits of a user
+//
+// Sets credits apart, all of `amount` or nothing, until they are captured, voided, or the hold expires.
+// Scope: `credits:debit`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/users/{user_id}/credits/holds (the `PlaceUserCreditHold` operationId).
+func (c *Client) PlaceUserCreditHold(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, body PlaceUserCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlaceUserCreditHoldRequest(c.Server, userID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUserCreditStatement Get a user's statement as CSV
+//
+// A user's transactions from one moment to before another, oldest first, between their opening and their
+// closing balance. For the scope `credits:read`, and for the user themselves.
+//
+// The answer is CSV (RFC 4180) in UTF-8, with a header row. Amounts stand in it twice: in the smallest
+// unit, as everywhere here, and as a decimal number with the balance's `scale`. A text that a spreadsheet
+// could take for a formula has an apostrophe before it. The answer is streamed, however long it is; if it
+// cannot be completed, the connection breaks off. A complete statement ends with the row
+// `closing_balance`.
+//
+// Corresponds with GET /v1/users/{user_id}/credits/statement (the `GetUserCreditStatement` operationId).
+func (c *Client) GetUserCreditStatement(ctx context.Context, userID UserID, params *GetUserCreditStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUserCreditStatementRequest(c.Server, userID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4629,6 +5987,534 @@ func NewRegisterUserRequestWithBody(server string, contentType string, body io.R
 	return req, nil
 }
 
+// NewApplyCreditBatchRequest calls the generic ApplyCreditBatch builder with application/json body
+func NewApplyCreditBatchRequest(server string, params *ApplyCreditBatchParams, body ApplyCreditBatchJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApplyCreditBatchRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewApplyCreditBatchRequestWithBody constructs an http.Request for the ApplyCreditBatch method, with any body, and a specified content type
+func NewApplyCreditBatchRequestWithBody(server string, params *ApplyCreditBatchParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/credits/batches")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewRevokeCreditGrantRequest constructs an http.Request for the RevokeCreditGrant method
+func NewRevokeCreditGrantRequest(server string, grantID GrantID, params *RevokeCreditGrantParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "grant_id", grantID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/credits/grants/%s/revoke", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetCreditHoldRequest constructs an http.Request for the GetCreditHold method
+func NewGetCreditHoldRequest(server string, holdID HoldID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "hold_id", holdID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/credits/holds/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCaptureCreditHoldRequest calls the generic CaptureCreditHold builder with application/json body
+func NewCaptureCreditHoldRequest(server string, holdID HoldID, params *CaptureCreditHoldParams, body CaptureCreditHoldJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCaptureCreditHoldRequestWithBody(server, holdID, params, "application/json", bodyReader)
+}
+
+// NewCaptureCreditHoldRequestWithBody constructs an http.Request for the CaptureCreditHold method, with any body, and a specified content type
+func NewCaptureCreditHoldRequestWithBody(server string, holdID HoldID, params *CaptureCreditHoldParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "hold_id", holdID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/credits/holds/%s/capture", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewIncrementCreditHoldRequest calls the generic IncrementCreditHold builder with application/json body
+func NewIncrementCreditHoldRequest(server string, holdID HoldID, params *IncrementCreditHoldParams, body IncrementCreditHoldJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewIncrementCreditHoldRequestWithBody(server, holdID, params, "application/json", bodyReader)
+}
+
+// NewIncrementCreditHoldRequestWithBody constructs an http.Request for the IncrementCreditHold method, with any body, and a specified content type
+func NewIncrementCreditHoldRequestWithBody(server string, holdID HoldID, params *IncrementCreditHoldParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "hold_id", holdID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/credits/holds/%s/increment", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewVoidCreditHoldRequest constructs an http.Request for the VoidCreditHold method
+func NewVoidCreditHoldRequest(server string, holdID HoldID, params *VoidCreditHoldParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "hold_id", holdID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/credits/holds/%s/void", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewListCreditTransactionsRequest constructs an http.Request for the ListCreditTransactions method
+func NewListCreditTransactionsRequest(server string, params *ListCreditTransactionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/credits/transactions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reference != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reference", *params.Reference, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReverseCreditTransactionRequest calls the generic ReverseCreditTransaction builder with application/json body
+func NewReverseCreditTransactionRequest(server string, transactionID TransactionID, params *ReverseCreditTransactionParams, body ReverseCreditTransactionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReverseCreditTransactionRequestWithBody(server, transactionID, params, "application/json", bodyReader)
+}
+
+// NewReverseCreditTransactionRequestWithBody constructs an http.Request for the ReverseCreditTransaction method, with any body, and a specified content type
+func NewReverseCreditTransactionRequestWithBody(server string, transactionID TransactionID, params *ReverseCreditTransactionParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "transaction_id", transactionID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/credits/transactions/%s/reversals", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewTransferCreditsRequest calls the generic TransferCredits builder with application/json body
+func NewTransferCreditsRequest(server string, params *TransferCreditsParams, body TransferCreditsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTransferCreditsRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewTransferCreditsRequestWithBody constructs an http.Request for the TransferCredits method, with any body, and a specified content type
+func NewTransferCreditsRequestWithBody(server string, params *TransferCreditsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/credits/transfers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewDeleteMeRequest calls the generic DeleteMe builder with application/json body
 func NewDeleteMeRequest(server string, body DeleteMeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4811,6 +6697,72 @@ func NewDebitMyCreditsRequestWithBody(server string, params *DebitMyCreditsParam
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewListMyCreditHoldsRequest constructs an http.Request for the ListMyCreditHolds method
+func NewListMyCreditHoldsRequest(server string, params *ListMyCreditHoldsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/me/credits/holds")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -5461,7 +7413,7 @@ func NewUpdateUserRequestWithBody(server string, userID UserID, contentType stri
 }
 
 // NewGetUserCreditsRequest constructs an http.Request for the GetUserCredits method
-func NewGetUserCreditsRequest(server string, userID UserID) (*http.Request, error) {
+func NewGetUserCreditsRequest(server string, userID UserID, params *GetUserCreditsParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -5484,6 +7436,33 @@ func NewGetUserCreditsRequest(server string, userID UserID) (*http.Request, erro
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.At != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "at", *params.At, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -5682,6 +7661,212 @@ func NewGrantUserCreditsRequestWithBody(server string, userID UserID, params *Gr
 
 		req.Header.Set("Idempotency-Key", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewListUserCreditHoldsRequest constructs an http.Request for the ListUserCreditHolds method
+func NewListUserCreditHoldsRequest(server string, userID UserID, params *ListUserCreditHoldsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/users/%s/credits/holds", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPlaceUserCreditHoldRequest calls the generic PlaceUserCreditHold builder with application/json body
+func NewPlaceUserCreditHoldRequest(server string, userID UserID, params *PlaceUserCreditHoldParams, body PlaceUserCreditHoldJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlaceUserCreditHoldRequestWithBody(server, userID, params, "application/json", bodyReader)
+}
+
+// NewPlaceUserCreditHoldRequestWithBody constructs an http.Request for the PlaceUserCreditHold method, with any body, and a specified content type
+func NewPlaceUserCreditHoldRequestWithBody(server string, userID UserID, params *PlaceUserCreditHoldParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/users/%s/credits/holds", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("Idempotency-Key", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetUserCreditStatementRequest constructs an http.Request for the GetUserCreditStatement method
+func NewGetUserCreditStatementRequest(server string, userID UserID, params *GetUserCreditStatementParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user_id", userID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/users/%s/credits/statement", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -6341,6 +8526,164 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/auth/register (the `RegisterUser` operationId).
 	RegisterUserWithResponse(ctx context.Context, body RegisterUserJSONRequestBody, reqEditors ...RequestEditorFn) (*RegisterUserResponse, error)
 
+	// ApplyCreditBatchWithBodyWithResponse Apply a batch
+	//
+	// Does up to 1000 grants, debits and transfers in their order, in one request of up to 1 MiB under one
+	// `Idempotency-Key`.
+	//
+	// With mode `atomic` all are done or none. The first that is refused refuses the batch: the answer is that
+	// of the single call, and `errors` points to the operation (`/operations/3`). With mode `independent` each
+	// stands for itself, and a refusal is a result like any other.
+	//
+	// The caller needs the scope of each kind of operation in the batch: `credits:grant` for grants,
+	// `credits:debit` for debits, `credits:transfer` for transfers.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/batches (the `ApplyCreditBatch` operationId).
+	ApplyCreditBatchWithBodyWithResponse(ctx context.Context, params *ApplyCreditBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyCreditBatchResponse, error)
+
+	// ApplyCreditBatchWithResponse Apply a batch
+	//
+	// Does up to 1000 grants, debits and transfers in their order, in one request of up to 1 MiB under one
+	// `Idempotency-Key`.
+	//
+	// With mode `atomic` all are done or none. The first that is refused refuses the batch: the answer is that
+	// of the single call, and `errors` points to the operation (`/operations/3`). With mode `independent` each
+	// stands for itself, and a refusal is a result like any other.
+	//
+	// The caller needs the scope of each kind of operation in the batch: `credits:grant` for grants,
+	// `credits:debit` for debits, `credits:transfer` for transfers.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/batches (the `ApplyCreditBatch` operationId).
+	ApplyCreditBatchWithResponse(ctx context.Context, params *ApplyCreditBatchParams, body ApplyCreditBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyCreditBatchResponse, error)
+
+	// RevokeCreditGrantWithResponse Revoke a grant
+	//
+	// Takes back what is left of a grant and not held. What a hold has set apart can still be captured; what
+	// the hold lets go of is taken back then. The request has no body. Scope: `credits:grant`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/grants/{grant_id}/revoke (the `RevokeCreditGrant` operationId).
+	RevokeCreditGrantWithResponse(ctx context.Context, grantID GrantID, params *RevokeCreditGrantParams, reqEditors ...RequestEditorFn) (*RevokeCreditGrantResponse, error)
+
+	// GetCreditHoldWithResponse Get a hold
+	//
+	// The hold as it is now. Scope: `credits:debit`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/credits/holds/{hold_id} (the `GetCreditHold` operationId).
+	GetCreditHoldWithResponse(ctx context.Context, holdID HoldID, reqEditors ...RequestEditorFn) (*GetCreditHoldResponse, error)
+
+	// CaptureCreditHoldWithBodyWithResponse Capture a hold
+	//
+	// Spends `amount` of what is held, or all that is left of it, by a `capture` transaction. The hold is over
+	// then, and the rest can be spent again; with `final: false` the rest stays held, to be captured later.
+	// Scope: `credits:debit`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/holds/{hold_id}/capture (the `CaptureCreditHold` operationId).
+	CaptureCreditHoldWithBodyWithResponse(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CaptureCreditHoldResponse, error)
+
+	// CaptureCreditHoldWithResponse Capture a hold
+	//
+	// Spends `amount` of what is held, or all that is left of it, by a `capture` transaction. The hold is over
+	// then, and the rest can be spent again; with `final: false` the rest stays held, to be captured later.
+	// Scope: `credits:debit`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/holds/{hold_id}/capture (the `CaptureCreditHold` operationId).
+	CaptureCreditHoldWithResponse(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, body CaptureCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*CaptureCreditHoldResponse, error)
+
+	// IncrementCreditHoldWithBodyWithResponse Hold more
+	//
+	// Adds `amount` to a hold, all of it or nothing. When the hold expires does not change. Scope: `credits:debit`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/holds/{hold_id}/increment (the `IncrementCreditHold` operationId).
+	IncrementCreditHoldWithBodyWithResponse(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IncrementCreditHoldResponse, error)
+
+	// IncrementCreditHoldWithResponse Hold more
+	//
+	// Adds `amount` to a hold, all of it or nothing. When the hold expires does not change. Scope: `credits:debit`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/holds/{hold_id}/increment (the `IncrementCreditHold` operationId).
+	IncrementCreditHoldWithResponse(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, body IncrementCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*IncrementCreditHoldResponse, error)
+
+	// VoidCreditHoldWithResponse Void a hold
+	//
+	// Lets go of what is held, so that it can be spent again. What was captured before stays spent. The
+	// request has no body. Scope: `credits:debit`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/holds/{hold_id}/void (the `VoidCreditHold` operationId).
+	VoidCreditHoldWithResponse(ctx context.Context, holdID HoldID, params *VoidCreditHoldParams, reqEditors ...RequestEditorFn) (*VoidCreditHoldResponse, error)
+
+	// ListCreditTransactionsWithResponse List the transactions of all users
+	//
+	// The transactions of all users, newest first. Scope: `credits:read`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/credits/transactions (the `ListCreditTransactions` operationId).
+	ListCreditTransactionsWithResponse(ctx context.Context, params *ListCreditTransactionsParams, reqEditors ...RequestEditorFn) (*ListCreditTransactionsResponse, error)
+
+	// ReverseCreditTransactionWithBodyWithResponse Reverse a transaction
+	//
+	// Undoes a debit, a capture or a grant: `amount` of it, or all that was not reversed before. Credits go
+	// back to the grants they came from; what goes back to a grant that has expired expires at once. The
+	// reversal of a grant takes what is left of it and not held, and is refused with 402 where that is not
+	// enough. Scope: `credits:grant`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/transactions/{transaction_id}/reversals (the `ReverseCreditTransaction` operationId).
+	ReverseCreditTransactionWithBodyWithResponse(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReverseCreditTransactionResponse, error)
+
+	// ReverseCreditTransactionWithResponse Reverse a transaction
+	//
+	// Undoes a debit, a capture or a grant: `amount` of it, or all that was not reversed before. Credits go
+	// back to the grants they came from; what goes back to a grant that has expired expires at once. The
+	// reversal of a grant takes what is left of it and not held, and is refused with 402 where that is not
+	// enough. Scope: `credits:grant`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/transactions/{transaction_id}/reversals (the `ReverseCreditTransaction` operationId).
+	ReverseCreditTransactionWithResponse(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, body ReverseCreditTransactionJSONRequestBody, reqEditors ...RequestEditorFn) (*ReverseCreditTransactionResponse, error)
+
+	// TransferCreditsWithBodyWithResponse Transfer credits
+	//
+	// Moves credits from one user to another, all of `amount` or nothing, by two transactions with the same
+	// `transfer_id`. The credits keep their terms: what was taken from grants makes grants with the same
+	// priority and expiry. Scope: `credits:transfer`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/transfers (the `TransferCredits` operationId).
+	TransferCreditsWithBodyWithResponse(ctx context.Context, params *TransferCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferCreditsResponse, error)
+
+	// TransferCreditsWithResponse Transfer credits
+	//
+	// Moves credits from one user to another, all of `amount` or nothing, by two transactions with the same
+	// `transfer_id`. The credits keep their terms: what was taken from grants makes grants with the same
+	// priority and expiry. Scope: `credits:transfer`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/credits/transfers (the `TransferCredits` operationId).
+	TransferCreditsWithResponse(ctx context.Context, params *TransferCreditsParams, body TransferCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferCreditsResponse, error)
+
 	// DeleteMeWithBodyWithResponse Delete my account
 	//
 	// Deletes my account for good and ends all my sessions. My address, name, metadata, sessions, and the
@@ -6422,6 +8765,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/me/credits/debits (the `DebitMyCredits` operationId).
 	DebitMyCreditsWithResponse(ctx context.Context, params *DebitMyCreditsParams, body DebitMyCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*DebitMyCreditsResponse, error)
+
+	// ListMyCreditHoldsWithResponse List my holds
+	//
+	// The holds on my credits, newest first, those that are over included.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/me/credits/holds (the `ListMyCreditHolds` operationId).
+	ListMyCreditHoldsWithResponse(ctx context.Context, params *ListMyCreditHoldsParams, reqEditors ...RequestEditorFn) (*ListMyCreditHoldsResponse, error)
 
 	// ListMyCreditTransactionsWithResponse List my transactions
 	//
@@ -6587,12 +8939,13 @@ type ClientWithResponsesInterface interface {
 
 	// GetUserCreditsWithResponse Get a user's balance
 	//
-	// The balance at this moment. Grants that are due to expire are already left out. Scope: `credits:read`.
+	// The balance at this moment, or at a past one with `at`. Grants that are due to expire are already left
+	// out. Scope: `credits:read`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/users/{user_id}/credits (the `GetUserCredits` operationId).
-	GetUserCreditsWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*GetUserCreditsResponse, error)
+	GetUserCreditsWithResponse(ctx context.Context, userID UserID, params *GetUserCreditsParams, reqEditors ...RequestEditorFn) (*GetUserCreditsResponse, error)
 
 	// DebitUserCreditsWithBodyWithResponse Spend a user's credits
 	//
@@ -6638,6 +8991,51 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/users/{user_id}/credits/grants (the `GrantUserCredits` operationId).
 	GrantUserCreditsWithResponse(ctx context.Context, userID UserID, params *GrantUserCreditsParams, body GrantUserCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*GrantUserCreditsResponse, error)
+
+	// ListUserCreditHoldsWithResponse List a user's holds
+	//
+	// The holds on a user's credits, newest first, those that are over included. Scope: `credits:read`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/users/{user_id}/credits/holds (the `ListUserCreditHolds` operationId).
+	ListUserCreditHoldsWithResponse(ctx context.Context, userID UserID, params *ListUserCreditHoldsParams, reqEditors ...RequestEditorFn) (*ListUserCreditHoldsResponse, error)
+
+	// PlaceUserCreditHoldWithBodyWithResponse Hold credits of a user
+	//
+	// Sets credits apart, all of `amount` or nothing, until they are captured, voided, or the hold expires.
+	// Scope: `credits:debit`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/users/{user_id}/credits/holds (the `PlaceUserCreditHold` operationId).
+	PlaceUserCreditHoldWithBodyWithResponse(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlaceUserCreditHoldResponse, error)
+
+	// PlaceUserCreditHoldWithResponse Hold credits of a user
+	//
+	// Sets credits apart, all of `amount` or nothing, until they are captured, voided, or the hold expires.
+	// Scope: `credits:debit`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/users/{user_id}/credits/holds (the `PlaceUserCreditHold` operationId).
+	PlaceUserCreditHoldWithResponse(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, body PlaceUserCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*PlaceUserCreditHoldResponse, error)
+
+	// GetUserCreditStatementWithResponse Get a user's statement as CSV
+	//
+	// A user's transactions from one moment to before another, oldest first, between their opening and their
+	// closing balance. For the scope `credits:read`, and for the user themselves.
+	//
+	// The answer is CSV (RFC 4180) in UTF-8, with a header row. Amounts stand in it twice: in the smallest
+	// unit, as everywhere here, and as a decimal number with the balance's `scale`. A text that a spreadsheet
+	// could take for a formula has an apostrophe before it. The answer is streamed, however long it is; if it
+	// cannot be completed, the connection breaks off. A complete statement ends with the row
+	// `closing_balance`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/users/{user_id}/credits/statement (the `GetUserCreditStatement` operationId).
+	GetUserCreditStatementWithResponse(ctx context.Context, userID UserID, params *GetUserCreditStatementParams, reqEditors ...RequestEditorFn) (*GetUserCreditStatementResponse, error)
 
 	// ListUserCreditTransactionsWithResponse List a user's transactions
 	//
@@ -8842,6 +11240,1697 @@ func (r RegisterUserResponse) ContentType() string {
 	return ""
 }
 
+// ApplyCreditBatchResponse200Headers the declared response headers of an HTTP 200 response for ApplyCreditBatch
+type ApplyCreditBatchResponse200Headers struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// ApplyCreditBatchResponse400Headers the declared response headers of an HTTP 400 response for ApplyCreditBatch
+type ApplyCreditBatchResponse400Headers struct {
+	XRequestID *string
+}
+
+// ApplyCreditBatchResponse401Headers the declared response headers of an HTTP 401 response for ApplyCreditBatch
+type ApplyCreditBatchResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// ApplyCreditBatchResponse402Headers the declared response headers of an HTTP 402 response for ApplyCreditBatch
+type ApplyCreditBatchResponse402Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// ApplyCreditBatchResponse403Headers the declared response headers of an HTTP 403 response for ApplyCreditBatch
+type ApplyCreditBatchResponse403Headers struct {
+	XRequestID *string
+}
+
+// ApplyCreditBatchResponse404Headers the declared response headers of an HTTP 404 response for ApplyCreditBatch
+type ApplyCreditBatchResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// ApplyCreditBatchResponse409Headers the declared response headers of an HTTP 409 response for ApplyCreditBatch
+type ApplyCreditBatchResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// ApplyCreditBatchResponse413Headers the declared response headers of an HTTP 413 response for ApplyCreditBatch
+type ApplyCreditBatchResponse413Headers struct {
+	XRequestID *string
+}
+
+// ApplyCreditBatchResponse415Headers the declared response headers of an HTTP 415 response for ApplyCreditBatch
+type ApplyCreditBatchResponse415Headers struct {
+	XRequestID *string
+}
+
+// ApplyCreditBatchResponse422Headers the declared response headers of an HTTP 422 response for ApplyCreditBatch
+type ApplyCreditBatchResponse422Headers struct {
+	XRequestID *string
+}
+
+// ApplyCreditBatchResponse500Headers the declared response headers of an HTTP 500 response for ApplyCreditBatch
+type ApplyCreditBatchResponse500Headers struct {
+	XRequestID *string
+}
+
+// ApplyCreditBatchResponse503Headers the declared response headers of an HTTP 503 response for ApplyCreditBatch
+type ApplyCreditBatchResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type ApplyCreditBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Batch
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadMoveProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON402 the response for an HTTP 402 `application/problem+json` response
+	ApplicationProblemJSON402 *InsufficientCreditsProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *UserNotFoundProblem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *BalanceLimitProblem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *RequestTooLargeProblem
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaTypeProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *UnprocessableMoveProblem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApplyCreditBatchResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ApplyCreditBatchResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ApplyCreditBatchResponse401Headers
+	// Headers402 the parsed response headers for an HTTP 402 response
+	Headers402 *ApplyCreditBatchResponse402Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ApplyCreditBatchResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ApplyCreditBatchResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ApplyCreditBatchResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *ApplyCreditBatchResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ApplyCreditBatchResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *ApplyCreditBatchResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ApplyCreditBatchResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ApplyCreditBatchResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApplyCreditBatchResponse) GetJSON200() *Batch {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON400() *BadMoveProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON402 returns the response for an HTTP 402 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON402() *InsufficientCreditsProblem {
+	return r.ApplicationProblemJSON402
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON404() *UserNotFoundProblem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON409() *BalanceLimitProblem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON413() *RequestTooLargeProblem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON415() *UnsupportedMediaTypeProblem {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON422() *UnprocessableMoveProblem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ApplyCreditBatchResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ApplyCreditBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApplyCreditBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApplyCreditBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApplyCreditBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokeCreditGrantResponse201Headers the declared response headers of an HTTP 201 response for RevokeCreditGrant
+type RevokeCreditGrantResponse201Headers struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// RevokeCreditGrantResponse400Headers the declared response headers of an HTTP 400 response for RevokeCreditGrant
+type RevokeCreditGrantResponse400Headers struct {
+	XRequestID *string
+}
+
+// RevokeCreditGrantResponse401Headers the declared response headers of an HTTP 401 response for RevokeCreditGrant
+type RevokeCreditGrantResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// RevokeCreditGrantResponse403Headers the declared response headers of an HTTP 403 response for RevokeCreditGrant
+type RevokeCreditGrantResponse403Headers struct {
+	XRequestID *string
+}
+
+// RevokeCreditGrantResponse404Headers the declared response headers of an HTTP 404 response for RevokeCreditGrant
+type RevokeCreditGrantResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// RevokeCreditGrantResponse409Headers the declared response headers of an HTTP 409 response for RevokeCreditGrant
+type RevokeCreditGrantResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// RevokeCreditGrantResponse413Headers the declared response headers of an HTTP 413 response for RevokeCreditGrant
+type RevokeCreditGrantResponse413Headers struct {
+	XRequestID *string
+}
+
+// RevokeCreditGrantResponse415Headers the declared response headers of an HTTP 415 response for RevokeCreditGrant
+type RevokeCreditGrantResponse415Headers struct {
+	XRequestID *string
+}
+
+// RevokeCreditGrantResponse422Headers the declared response headers of an HTTP 422 response for RevokeCreditGrant
+type RevokeCreditGrantResponse422Headers struct {
+	XRequestID *string
+}
+
+// RevokeCreditGrantResponse500Headers the declared response headers of an HTTP 500 response for RevokeCreditGrant
+type RevokeCreditGrantResponse500Headers struct {
+	XRequestID *string
+}
+
+// RevokeCreditGrantResponse503Headers the declared response headers of an HTTP 503 response for RevokeCreditGrant
+type RevokeCreditGrantResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type RevokeCreditGrantResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *TransactionApplied
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadMoveProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *Problem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Problem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *RequestTooLargeProblem
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaTypeProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *UnprocessableMoveProblem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *RevokeCreditGrantResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RevokeCreditGrantResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RevokeCreditGrantResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RevokeCreditGrantResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *RevokeCreditGrantResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *RevokeCreditGrantResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *RevokeCreditGrantResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RevokeCreditGrantResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *RevokeCreditGrantResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RevokeCreditGrantResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RevokeCreditGrantResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RevokeCreditGrantResponse) GetJSON201() *TransactionApplied {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RevokeCreditGrantResponse) GetApplicationProblemJSON400() *BadMoveProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RevokeCreditGrantResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RevokeCreditGrantResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RevokeCreditGrantResponse) GetApplicationProblemJSON404() *Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RevokeCreditGrantResponse) GetApplicationProblemJSON409() *Problem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RevokeCreditGrantResponse) GetApplicationProblemJSON413() *RequestTooLargeProblem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RevokeCreditGrantResponse) GetApplicationProblemJSON415() *UnsupportedMediaTypeProblem {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RevokeCreditGrantResponse) GetApplicationProblemJSON422() *UnprocessableMoveProblem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RevokeCreditGrantResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RevokeCreditGrantResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeCreditGrantResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeCreditGrantResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeCreditGrantResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeCreditGrantResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetCreditHoldResponse200Headers the declared response headers of an HTTP 200 response for GetCreditHold
+type GetCreditHoldResponse200Headers struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+// GetCreditHoldResponse401Headers the declared response headers of an HTTP 401 response for GetCreditHold
+type GetCreditHoldResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// GetCreditHoldResponse403Headers the declared response headers of an HTTP 403 response for GetCreditHold
+type GetCreditHoldResponse403Headers struct {
+	XRequestID *string
+}
+
+// GetCreditHoldResponse404Headers the declared response headers of an HTTP 404 response for GetCreditHold
+type GetCreditHoldResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// GetCreditHoldResponse422Headers the declared response headers of an HTTP 422 response for GetCreditHold
+type GetCreditHoldResponse422Headers struct {
+	XRequestID *string
+}
+
+// GetCreditHoldResponse500Headers the declared response headers of an HTTP 500 response for GetCreditHold
+type GetCreditHoldResponse500Headers struct {
+	XRequestID *string
+}
+
+// GetCreditHoldResponse503Headers the declared response headers of an HTTP 503 response for GetCreditHold
+type GetCreditHoldResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type GetCreditHoldResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Hold
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *HoldNotFoundProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationProblem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetCreditHoldResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetCreditHoldResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetCreditHoldResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetCreditHoldResponse404Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *GetCreditHoldResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetCreditHoldResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetCreditHoldResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCreditHoldResponse) GetJSON200() *Hold {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetCreditHoldResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetCreditHoldResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetCreditHoldResponse) GetApplicationProblemJSON404() *HoldNotFoundProblem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetCreditHoldResponse) GetApplicationProblemJSON422() *ValidationProblem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetCreditHoldResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetCreditHoldResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCreditHoldResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCreditHoldResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCreditHoldResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCreditHoldResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CaptureCreditHoldResponse200Headers the declared response headers of an HTTP 200 response for CaptureCreditHold
+type CaptureCreditHoldResponse200Headers struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// CaptureCreditHoldResponse400Headers the declared response headers of an HTTP 400 response for CaptureCreditHold
+type CaptureCreditHoldResponse400Headers struct {
+	XRequestID *string
+}
+
+// CaptureCreditHoldResponse401Headers the declared response headers of an HTTP 401 response for CaptureCreditHold
+type CaptureCreditHoldResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// CaptureCreditHoldResponse403Headers the declared response headers of an HTTP 403 response for CaptureCreditHold
+type CaptureCreditHoldResponse403Headers struct {
+	XRequestID *string
+}
+
+// CaptureCreditHoldResponse404Headers the declared response headers of an HTTP 404 response for CaptureCreditHold
+type CaptureCreditHoldResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// CaptureCreditHoldResponse409Headers the declared response headers of an HTTP 409 response for CaptureCreditHold
+type CaptureCreditHoldResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// CaptureCreditHoldResponse413Headers the declared response headers of an HTTP 413 response for CaptureCreditHold
+type CaptureCreditHoldResponse413Headers struct {
+	XRequestID *string
+}
+
+// CaptureCreditHoldResponse415Headers the declared response headers of an HTTP 415 response for CaptureCreditHold
+type CaptureCreditHoldResponse415Headers struct {
+	XRequestID *string
+}
+
+// CaptureCreditHoldResponse422Headers the declared response headers of an HTTP 422 response for CaptureCreditHold
+type CaptureCreditHoldResponse422Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// CaptureCreditHoldResponse500Headers the declared response headers of an HTTP 500 response for CaptureCreditHold
+type CaptureCreditHoldResponse500Headers struct {
+	XRequestID *string
+}
+
+// CaptureCreditHoldResponse503Headers the declared response headers of an HTTP 503 response for CaptureCreditHold
+type CaptureCreditHoldResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type CaptureCreditHoldResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HoldChanged
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadMoveProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *HoldNotFoundProblem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *HoldNotActiveProblem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *RequestTooLargeProblem
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaTypeProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Problem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CaptureCreditHoldResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CaptureCreditHoldResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CaptureCreditHoldResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CaptureCreditHoldResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *CaptureCreditHoldResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CaptureCreditHoldResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *CaptureCreditHoldResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CaptureCreditHoldResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *CaptureCreditHoldResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CaptureCreditHoldResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CaptureCreditHoldResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CaptureCreditHoldResponse) GetJSON200() *HoldChanged {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CaptureCreditHoldResponse) GetApplicationProblemJSON400() *BadMoveProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CaptureCreditHoldResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CaptureCreditHoldResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CaptureCreditHoldResponse) GetApplicationProblemJSON404() *HoldNotFoundProblem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CaptureCreditHoldResponse) GetApplicationProblemJSON409() *HoldNotActiveProblem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CaptureCreditHoldResponse) GetApplicationProblemJSON413() *RequestTooLargeProblem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CaptureCreditHoldResponse) GetApplicationProblemJSON415() *UnsupportedMediaTypeProblem {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CaptureCreditHoldResponse) GetApplicationProblemJSON422() *Problem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CaptureCreditHoldResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CaptureCreditHoldResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CaptureCreditHoldResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CaptureCreditHoldResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CaptureCreditHoldResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CaptureCreditHoldResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// IncrementCreditHoldResponse200Headers the declared response headers of an HTTP 200 response for IncrementCreditHold
+type IncrementCreditHoldResponse200Headers struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// IncrementCreditHoldResponse400Headers the declared response headers of an HTTP 400 response for IncrementCreditHold
+type IncrementCreditHoldResponse400Headers struct {
+	XRequestID *string
+}
+
+// IncrementCreditHoldResponse401Headers the declared response headers of an HTTP 401 response for IncrementCreditHold
+type IncrementCreditHoldResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// IncrementCreditHoldResponse402Headers the declared response headers of an HTTP 402 response for IncrementCreditHold
+type IncrementCreditHoldResponse402Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// IncrementCreditHoldResponse403Headers the declared response headers of an HTTP 403 response for IncrementCreditHold
+type IncrementCreditHoldResponse403Headers struct {
+	XRequestID *string
+}
+
+// IncrementCreditHoldResponse404Headers the declared response headers of an HTTP 404 response for IncrementCreditHold
+type IncrementCreditHoldResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// IncrementCreditHoldResponse409Headers the declared response headers of an HTTP 409 response for IncrementCreditHold
+type IncrementCreditHoldResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// IncrementCreditHoldResponse413Headers the declared response headers of an HTTP 413 response for IncrementCreditHold
+type IncrementCreditHoldResponse413Headers struct {
+	XRequestID *string
+}
+
+// IncrementCreditHoldResponse415Headers the declared response headers of an HTTP 415 response for IncrementCreditHold
+type IncrementCreditHoldResponse415Headers struct {
+	XRequestID *string
+}
+
+// IncrementCreditHoldResponse422Headers the declared response headers of an HTTP 422 response for IncrementCreditHold
+type IncrementCreditHoldResponse422Headers struct {
+	XRequestID *string
+}
+
+// IncrementCreditHoldResponse500Headers the declared response headers of an HTTP 500 response for IncrementCreditHold
+type IncrementCreditHoldResponse500Headers struct {
+	XRequestID *string
+}
+
+// IncrementCreditHoldResponse503Headers the declared response headers of an HTTP 503 response for IncrementCreditHold
+type IncrementCreditHoldResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type IncrementCreditHoldResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HoldChanged
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadMoveProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON402 the response for an HTTP 402 `application/problem+json` response
+	ApplicationProblemJSON402 *InsufficientCreditsProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *HoldNotFoundProblem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *HoldNotActiveProblem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *RequestTooLargeProblem
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaTypeProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *UnprocessableMoveProblem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *IncrementCreditHoldResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *IncrementCreditHoldResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IncrementCreditHoldResponse401Headers
+	// Headers402 the parsed response headers for an HTTP 402 response
+	Headers402 *IncrementCreditHoldResponse402Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IncrementCreditHoldResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *IncrementCreditHoldResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *IncrementCreditHoldResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *IncrementCreditHoldResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *IncrementCreditHoldResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *IncrementCreditHoldResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *IncrementCreditHoldResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IncrementCreditHoldResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IncrementCreditHoldResponse) GetJSON200() *HoldChanged {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON400() *BadMoveProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON402 returns the response for an HTTP 402 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON402() *InsufficientCreditsProblem {
+	return r.ApplicationProblemJSON402
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON404() *HoldNotFoundProblem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON409() *HoldNotActiveProblem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON413() *RequestTooLargeProblem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON415() *UnsupportedMediaTypeProblem {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON422() *UnprocessableMoveProblem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IncrementCreditHoldResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IncrementCreditHoldResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IncrementCreditHoldResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IncrementCreditHoldResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IncrementCreditHoldResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// VoidCreditHoldResponse200Headers the declared response headers of an HTTP 200 response for VoidCreditHold
+type VoidCreditHoldResponse200Headers struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// VoidCreditHoldResponse400Headers the declared response headers of an HTTP 400 response for VoidCreditHold
+type VoidCreditHoldResponse400Headers struct {
+	XRequestID *string
+}
+
+// VoidCreditHoldResponse401Headers the declared response headers of an HTTP 401 response for VoidCreditHold
+type VoidCreditHoldResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// VoidCreditHoldResponse403Headers the declared response headers of an HTTP 403 response for VoidCreditHold
+type VoidCreditHoldResponse403Headers struct {
+	XRequestID *string
+}
+
+// VoidCreditHoldResponse404Headers the declared response headers of an HTTP 404 response for VoidCreditHold
+type VoidCreditHoldResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// VoidCreditHoldResponse409Headers the declared response headers of an HTTP 409 response for VoidCreditHold
+type VoidCreditHoldResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// VoidCreditHoldResponse413Headers the declared response headers of an HTTP 413 response for VoidCreditHold
+type VoidCreditHoldResponse413Headers struct {
+	XRequestID *string
+}
+
+// VoidCreditHoldResponse415Headers the declared response headers of an HTTP 415 response for VoidCreditHold
+type VoidCreditHoldResponse415Headers struct {
+	XRequestID *string
+}
+
+// VoidCreditHoldResponse422Headers the declared response headers of an HTTP 422 response for VoidCreditHold
+type VoidCreditHoldResponse422Headers struct {
+	XRequestID *string
+}
+
+// VoidCreditHoldResponse500Headers the declared response headers of an HTTP 500 response for VoidCreditHold
+type VoidCreditHoldResponse500Headers struct {
+	XRequestID *string
+}
+
+// VoidCreditHoldResponse503Headers the declared response headers of an HTTP 503 response for VoidCreditHold
+type VoidCreditHoldResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type VoidCreditHoldResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HoldChanged
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadMoveProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *HoldNotFoundProblem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *HoldNotActiveProblem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *RequestTooLargeProblem
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaTypeProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *UnprocessableMoveProblem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *VoidCreditHoldResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *VoidCreditHoldResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *VoidCreditHoldResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *VoidCreditHoldResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *VoidCreditHoldResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *VoidCreditHoldResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *VoidCreditHoldResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *VoidCreditHoldResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *VoidCreditHoldResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *VoidCreditHoldResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *VoidCreditHoldResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VoidCreditHoldResponse) GetJSON200() *HoldChanged {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r VoidCreditHoldResponse) GetApplicationProblemJSON400() *BadMoveProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r VoidCreditHoldResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r VoidCreditHoldResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r VoidCreditHoldResponse) GetApplicationProblemJSON404() *HoldNotFoundProblem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r VoidCreditHoldResponse) GetApplicationProblemJSON409() *HoldNotActiveProblem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r VoidCreditHoldResponse) GetApplicationProblemJSON413() *RequestTooLargeProblem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r VoidCreditHoldResponse) GetApplicationProblemJSON415() *UnsupportedMediaTypeProblem {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r VoidCreditHoldResponse) GetApplicationProblemJSON422() *UnprocessableMoveProblem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r VoidCreditHoldResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r VoidCreditHoldResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r VoidCreditHoldResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VoidCreditHoldResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VoidCreditHoldResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VoidCreditHoldResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListCreditTransactionsResponse200Headers the declared response headers of an HTTP 200 response for ListCreditTransactions
+type ListCreditTransactionsResponse200Headers struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+// ListCreditTransactionsResponse400Headers the declared response headers of an HTTP 400 response for ListCreditTransactions
+type ListCreditTransactionsResponse400Headers struct {
+	XRequestID *string
+}
+
+// ListCreditTransactionsResponse401Headers the declared response headers of an HTTP 401 response for ListCreditTransactions
+type ListCreditTransactionsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// ListCreditTransactionsResponse403Headers the declared response headers of an HTTP 403 response for ListCreditTransactions
+type ListCreditTransactionsResponse403Headers struct {
+	XRequestID *string
+}
+
+// ListCreditTransactionsResponse422Headers the declared response headers of an HTTP 422 response for ListCreditTransactions
+type ListCreditTransactionsResponse422Headers struct {
+	XRequestID *string
+}
+
+// ListCreditTransactionsResponse500Headers the declared response headers of an HTTP 500 response for ListCreditTransactions
+type ListCreditTransactionsResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListCreditTransactionsResponse503Headers the declared response headers of an HTTP 503 response for ListCreditTransactions
+type ListCreditTransactionsResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type ListCreditTransactionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TransactionsListed
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadCursorProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationProblem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListCreditTransactionsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListCreditTransactionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListCreditTransactionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListCreditTransactionsResponse403Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *ListCreditTransactionsResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListCreditTransactionsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListCreditTransactionsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCreditTransactionsResponse) GetJSON200() *TransactionsListed {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListCreditTransactionsResponse) GetApplicationProblemJSON400() *BadCursorProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListCreditTransactionsResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListCreditTransactionsResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListCreditTransactionsResponse) GetApplicationProblemJSON422() *ValidationProblem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListCreditTransactionsResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListCreditTransactionsResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCreditTransactionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCreditTransactionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCreditTransactionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCreditTransactionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReverseCreditTransactionResponse201Headers the declared response headers of an HTTP 201 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse201Headers struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// ReverseCreditTransactionResponse400Headers the declared response headers of an HTTP 400 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse400Headers struct {
+	XRequestID *string
+}
+
+// ReverseCreditTransactionResponse401Headers the declared response headers of an HTTP 401 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// ReverseCreditTransactionResponse402Headers the declared response headers of an HTTP 402 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse402Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// ReverseCreditTransactionResponse403Headers the declared response headers of an HTTP 403 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse403Headers struct {
+	XRequestID *string
+}
+
+// ReverseCreditTransactionResponse404Headers the declared response headers of an HTTP 404 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// ReverseCreditTransactionResponse409Headers the declared response headers of an HTTP 409 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// ReverseCreditTransactionResponse413Headers the declared response headers of an HTTP 413 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse413Headers struct {
+	XRequestID *string
+}
+
+// ReverseCreditTransactionResponse415Headers the declared response headers of an HTTP 415 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse415Headers struct {
+	XRequestID *string
+}
+
+// ReverseCreditTransactionResponse422Headers the declared response headers of an HTTP 422 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse422Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// ReverseCreditTransactionResponse500Headers the declared response headers of an HTTP 500 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse500Headers struct {
+	XRequestID *string
+}
+
+// ReverseCreditTransactionResponse503Headers the declared response headers of an HTTP 503 response for ReverseCreditTransaction
+type ReverseCreditTransactionResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type ReverseCreditTransactionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *TransactionApplied
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadMoveProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON402 the response for an HTTP 402 `application/problem+json` response
+	ApplicationProblemJSON402 *InsufficientCreditsProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *Problem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *Problem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *RequestTooLargeProblem
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaTypeProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Problem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *ReverseCreditTransactionResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ReverseCreditTransactionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ReverseCreditTransactionResponse401Headers
+	// Headers402 the parsed response headers for an HTTP 402 response
+	Headers402 *ReverseCreditTransactionResponse402Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ReverseCreditTransactionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ReverseCreditTransactionResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *ReverseCreditTransactionResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *ReverseCreditTransactionResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ReverseCreditTransactionResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *ReverseCreditTransactionResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ReverseCreditTransactionResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ReverseCreditTransactionResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r ReverseCreditTransactionResponse) GetJSON201() *TransactionApplied {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON400() *BadMoveProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON402 returns the response for an HTTP 402 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON402() *InsufficientCreditsProblem {
+	return r.ApplicationProblemJSON402
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON404() *Problem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON409() *Problem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON413() *RequestTooLargeProblem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON415() *UnsupportedMediaTypeProblem {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON422() *Problem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReverseCreditTransactionResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReverseCreditTransactionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReverseCreditTransactionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReverseCreditTransactionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReverseCreditTransactionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TransferCreditsResponse201Headers the declared response headers of an HTTP 201 response for TransferCredits
+type TransferCreditsResponse201Headers struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// TransferCreditsResponse400Headers the declared response headers of an HTTP 400 response for TransferCredits
+type TransferCreditsResponse400Headers struct {
+	XRequestID *string
+}
+
+// TransferCreditsResponse401Headers the declared response headers of an HTTP 401 response for TransferCredits
+type TransferCreditsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// TransferCreditsResponse402Headers the declared response headers of an HTTP 402 response for TransferCredits
+type TransferCreditsResponse402Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// TransferCreditsResponse403Headers the declared response headers of an HTTP 403 response for TransferCredits
+type TransferCreditsResponse403Headers struct {
+	XRequestID *string
+}
+
+// TransferCreditsResponse404Headers the declared response headers of an HTTP 404 response for TransferCredits
+type TransferCreditsResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// TransferCreditsResponse409Headers the declared response headers of an HTTP 409 response for TransferCredits
+type TransferCreditsResponse409Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// TransferCreditsResponse413Headers the declared response headers of an HTTP 413 response for TransferCredits
+type TransferCreditsResponse413Headers struct {
+	XRequestID *string
+}
+
+// TransferCreditsResponse415Headers the declared response headers of an HTTP 415 response for TransferCredits
+type TransferCreditsResponse415Headers struct {
+	XRequestID *string
+}
+
+// TransferCreditsResponse422Headers the declared response headers of an HTTP 422 response for TransferCredits
+type TransferCreditsResponse422Headers struct {
+	XRequestID *string
+}
+
+// TransferCreditsResponse500Headers the declared response headers of an HTTP 500 response for TransferCredits
+type TransferCreditsResponse500Headers struct {
+	XRequestID *string
+}
+
+// TransferCreditsResponse503Headers the declared response headers of an HTTP 503 response for TransferCredits
+type TransferCreditsResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type TransferCreditsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Transfer
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadMoveProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON402 the response for an HTTP 402 `application/problem+json` response
+	ApplicationProblemJSON402 *InsufficientCreditsProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *UserNotFoundProblem
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *BalanceLimitProblem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *RequestTooLargeProblem
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaTypeProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *Problem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *TransferCreditsResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *TransferCreditsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *TransferCreditsResponse401Headers
+	// Headers402 the parsed response headers for an HTTP 402 response
+	Headers402 *TransferCreditsResponse402Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *TransferCreditsResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *TransferCreditsResponse404Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *TransferCreditsResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *TransferCreditsResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *TransferCreditsResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *TransferCreditsResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *TransferCreditsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *TransferCreditsResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r TransferCreditsResponse) GetJSON201() *Transfer {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON400() *BadMoveProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON402 returns the response for an HTTP 402 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON402() *InsufficientCreditsProblem {
+	return r.ApplicationProblemJSON402
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON404() *UserNotFoundProblem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON409() *BalanceLimitProblem {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON413() *RequestTooLargeProblem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON415() *UnsupportedMediaTypeProblem {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON422() *Problem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r TransferCreditsResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r TransferCreditsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TransferCreditsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TransferCreditsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TransferCreditsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // DeleteMeResponse204Headers the declared response headers of an HTTP 204 response for DeleteMe
 type DeleteMeResponse204Headers struct {
 	XRequestID *string
@@ -9520,6 +13609,127 @@ func (r DebitMyCreditsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DebitMyCreditsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListMyCreditHoldsResponse200Headers the declared response headers of an HTTP 200 response for ListMyCreditHolds
+type ListMyCreditHoldsResponse200Headers struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+// ListMyCreditHoldsResponse400Headers the declared response headers of an HTTP 400 response for ListMyCreditHolds
+type ListMyCreditHoldsResponse400Headers struct {
+	XRequestID *string
+}
+
+// ListMyCreditHoldsResponse401Headers the declared response headers of an HTTP 401 response for ListMyCreditHolds
+type ListMyCreditHoldsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// ListMyCreditHoldsResponse422Headers the declared response headers of an HTTP 422 response for ListMyCreditHolds
+type ListMyCreditHoldsResponse422Headers struct {
+	XRequestID *string
+}
+
+// ListMyCreditHoldsResponse500Headers the declared response headers of an HTTP 500 response for ListMyCreditHolds
+type ListMyCreditHoldsResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListMyCreditHoldsResponse503Headers the declared response headers of an HTTP 503 response for ListMyCreditHolds
+type ListMyCreditHoldsResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type ListMyCreditHoldsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HoldsListed
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadCursorProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationProblem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListMyCreditHoldsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListMyCreditHoldsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListMyCreditHoldsResponse401Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *ListMyCreditHoldsResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListMyCreditHoldsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListMyCreditHoldsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMyCreditHoldsResponse) GetJSON200() *HoldsListed {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListMyCreditHoldsResponse) GetApplicationProblemJSON400() *BadCursorProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListMyCreditHoldsResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListMyCreditHoldsResponse) GetApplicationProblemJSON422() *ValidationProblem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListMyCreditHoldsResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListMyCreditHoldsResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMyCreditHoldsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMyCreditHoldsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMyCreditHoldsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMyCreditHoldsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -11750,7 +15960,7 @@ type GrantUserCreditsResponse struct {
 	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationProblemJSON404 *UserNotFoundProblem
 	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
-	ApplicationProblemJSON409 *Problem
+	ApplicationProblemJSON409 *BalanceLimitProblem
 	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationProblemJSON413 *RequestTooLargeProblem
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
@@ -11811,7 +16021,7 @@ func (r GrantUserCreditsResponse) GetApplicationProblemJSON404() *UserNotFoundPr
 }
 
 // GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
-func (r GrantUserCreditsResponse) GetApplicationProblemJSON409() *Problem {
+func (r GrantUserCreditsResponse) GetApplicationProblemJSON409() *BalanceLimitProblem {
 	return r.ApplicationProblemJSON409
 }
 
@@ -11863,6 +16073,480 @@ func (r GrantUserCreditsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GrantUserCreditsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListUserCreditHoldsResponse200Headers the declared response headers of an HTTP 200 response for ListUserCreditHolds
+type ListUserCreditHoldsResponse200Headers struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+// ListUserCreditHoldsResponse400Headers the declared response headers of an HTTP 400 response for ListUserCreditHolds
+type ListUserCreditHoldsResponse400Headers struct {
+	XRequestID *string
+}
+
+// ListUserCreditHoldsResponse401Headers the declared response headers of an HTTP 401 response for ListUserCreditHolds
+type ListUserCreditHoldsResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// ListUserCreditHoldsResponse403Headers the declared response headers of an HTTP 403 response for ListUserCreditHolds
+type ListUserCreditHoldsResponse403Headers struct {
+	XRequestID *string
+}
+
+// ListUserCreditHoldsResponse404Headers the declared response headers of an HTTP 404 response for ListUserCreditHolds
+type ListUserCreditHoldsResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// ListUserCreditHoldsResponse422Headers the declared response headers of an HTTP 422 response for ListUserCreditHolds
+type ListUserCreditHoldsResponse422Headers struct {
+	XRequestID *string
+}
+
+// ListUserCreditHoldsResponse500Headers the declared response headers of an HTTP 500 response for ListUserCreditHolds
+type ListUserCreditHoldsResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListUserCreditHoldsResponse503Headers the declared response headers of an HTTP 503 response for ListUserCreditHolds
+type ListUserCreditHoldsResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type ListUserCreditHoldsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HoldsListed
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadCursorProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *UserNotFoundProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationProblem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListUserCreditHoldsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ListUserCreditHoldsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListUserCreditHoldsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ListUserCreditHoldsResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ListUserCreditHoldsResponse404Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *ListUserCreditHoldsResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListUserCreditHoldsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListUserCreditHoldsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUserCreditHoldsResponse) GetJSON200() *HoldsListed {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListUserCreditHoldsResponse) GetApplicationProblemJSON400() *BadCursorProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListUserCreditHoldsResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListUserCreditHoldsResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListUserCreditHoldsResponse) GetApplicationProblemJSON404() *UserNotFoundProblem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListUserCreditHoldsResponse) GetApplicationProblemJSON422() *ValidationProblem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListUserCreditHoldsResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListUserCreditHoldsResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUserCreditHoldsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUserCreditHoldsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUserCreditHoldsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUserCreditHoldsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PlaceUserCreditHoldResponse201Headers the declared response headers of an HTTP 201 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse201Headers struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// PlaceUserCreditHoldResponse400Headers the declared response headers of an HTTP 400 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse400Headers struct {
+	XRequestID *string
+}
+
+// PlaceUserCreditHoldResponse401Headers the declared response headers of an HTTP 401 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// PlaceUserCreditHoldResponse402Headers the declared response headers of an HTTP 402 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse402Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// PlaceUserCreditHoldResponse403Headers the declared response headers of an HTTP 403 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse403Headers struct {
+	XRequestID *string
+}
+
+// PlaceUserCreditHoldResponse404Headers the declared response headers of an HTTP 404 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// PlaceUserCreditHoldResponse413Headers the declared response headers of an HTTP 413 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse413Headers struct {
+	XRequestID *string
+}
+
+// PlaceUserCreditHoldResponse415Headers the declared response headers of an HTTP 415 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse415Headers struct {
+	XRequestID *string
+}
+
+// PlaceUserCreditHoldResponse422Headers the declared response headers of an HTTP 422 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse422Headers struct {
+	XRequestID *string
+}
+
+// PlaceUserCreditHoldResponse500Headers the declared response headers of an HTTP 500 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse500Headers struct {
+	XRequestID *string
+}
+
+// PlaceUserCreditHoldResponse503Headers the declared response headers of an HTTP 503 response for PlaceUserCreditHold
+type PlaceUserCreditHoldResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type PlaceUserCreditHoldResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Hold
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadMoveProblem
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON402 the response for an HTTP 402 `application/problem+json` response
+	ApplicationProblemJSON402 *InsufficientCreditsProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *UserNotFoundProblem
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *RequestTooLargeProblem
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaTypeProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *UnprocessableMoveProblem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PlaceUserCreditHoldResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PlaceUserCreditHoldResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PlaceUserCreditHoldResponse401Headers
+	// Headers402 the parsed response headers for an HTTP 402 response
+	Headers402 *PlaceUserCreditHoldResponse402Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PlaceUserCreditHoldResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PlaceUserCreditHoldResponse404Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *PlaceUserCreditHoldResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *PlaceUserCreditHoldResponse415Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *PlaceUserCreditHoldResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PlaceUserCreditHoldResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PlaceUserCreditHoldResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PlaceUserCreditHoldResponse) GetJSON201() *Hold {
+	return r.JSON201
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r PlaceUserCreditHoldResponse) GetApplicationProblemJSON400() *BadMoveProblem {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r PlaceUserCreditHoldResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON402 returns the response for an HTTP 402 `application/problem+json` response
+func (r PlaceUserCreditHoldResponse) GetApplicationProblemJSON402() *InsufficientCreditsProblem {
+	return r.ApplicationProblemJSON402
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r PlaceUserCreditHoldResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r PlaceUserCreditHoldResponse) GetApplicationProblemJSON404() *UserNotFoundProblem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r PlaceUserCreditHoldResponse) GetApplicationProblemJSON413() *RequestTooLargeProblem {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r PlaceUserCreditHoldResponse) GetApplicationProblemJSON415() *UnsupportedMediaTypeProblem {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r PlaceUserCreditHoldResponse) GetApplicationProblemJSON422() *UnprocessableMoveProblem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r PlaceUserCreditHoldResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r PlaceUserCreditHoldResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PlaceUserCreditHoldResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlaceUserCreditHoldResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlaceUserCreditHoldResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlaceUserCreditHoldResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetUserCreditStatementResponse200Headers the declared response headers of an HTTP 200 response for GetUserCreditStatement
+type GetUserCreditStatementResponse200Headers struct {
+	CacheControl       *string
+	ContentDisposition *string
+	XRequestID         *string
+}
+
+// GetUserCreditStatementResponse401Headers the declared response headers of an HTTP 401 response for GetUserCreditStatement
+type GetUserCreditStatementResponse401Headers struct {
+	WWWAuthenticate *string
+	XRequestID      *string
+}
+
+// GetUserCreditStatementResponse403Headers the declared response headers of an HTTP 403 response for GetUserCreditStatement
+type GetUserCreditStatementResponse403Headers struct {
+	XRequestID *string
+}
+
+// GetUserCreditStatementResponse404Headers the declared response headers of an HTTP 404 response for GetUserCreditStatement
+type GetUserCreditStatementResponse404Headers struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+// GetUserCreditStatementResponse422Headers the declared response headers of an HTTP 422 response for GetUserCreditStatement
+type GetUserCreditStatementResponse422Headers struct {
+	XRequestID *string
+}
+
+// GetUserCreditStatementResponse500Headers the declared response headers of an HTTP 500 response for GetUserCreditStatement
+type GetUserCreditStatementResponse500Headers struct {
+	XRequestID *string
+}
+
+// GetUserCreditStatementResponse503Headers the declared response headers of an HTTP 503 response for GetUserCreditStatement
+type GetUserCreditStatementResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type GetUserCreditStatementResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *UnauthenticatedProblem
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ForbiddenProblem
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *UserNotFoundProblem
+	// ApplicationProblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationProblemJSON422 *ValidationProblem
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalProblem
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *UnavailableProblem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetUserCreditStatementResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetUserCreditStatementResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *GetUserCreditStatementResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *GetUserCreditStatementResponse404Headers
+	// Headers422 the parsed response headers for an HTTP 422 response
+	Headers422 *GetUserCreditStatementResponse422Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetUserCreditStatementResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetUserCreditStatementResponse503Headers
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetUserCreditStatementResponse) GetApplicationProblemJSON401() *UnauthenticatedProblem {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetUserCreditStatementResponse) GetApplicationProblemJSON403() *ForbiddenProblem {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetUserCreditStatementResponse) GetApplicationProblemJSON404() *UserNotFoundProblem {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetUserCreditStatementResponse) GetApplicationProblemJSON422() *ValidationProblem {
+	return r.ApplicationProblemJSON422
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetUserCreditStatementResponse) GetApplicationProblemJSON500() *InternalProblem {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetUserCreditStatementResponse) GetApplicationProblemJSON503() *UnavailableProblem {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetUserCreditStatementResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetUserCreditStatementResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetUserCreditStatementResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetUserCreditStatementResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -13170,6 +17854,248 @@ func (c *ClientWithResponses) RegisterUserWithResponse(ctx context.Context, body
 	return ParseRegisterUserResponse(rsp)
 }
 
+// ApplyCreditBatchWithBodyWithResponse Apply a batch
+//
+// Does up to 1000 grants, debits and transfers in their order, in one request of up to 1 MiB under one
+// `Idempotency-Key`.
+//
+// With mode `atomic` all are done or none. The first that is refused refuses the batch: the answer is that
+// of the single call, and `errors` points to the operation (`/operations/3`). With mode `independent` each
+// stands for itself, and a refusal is a result like any other.
+//
+// The caller needs the scope of each kind of operation in the batch: `credits:grant` for grants,
+// `credits:debit` for debits, `credits:transfer` for transfers.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/batches (the `ApplyCreditBatch` operationId).
+func (c *ClientWithResponses) ApplyCreditBatchWithBodyWithResponse(ctx context.Context, params *ApplyCreditBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyCreditBatchResponse, error) {
+	rsp, err := c.ApplyCreditBatchWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyCreditBatchResponse(rsp)
+}
+
+// ApplyCreditBatchWithResponse Apply a batch
+//
+// Does up to 1000 grants, debits and transfers in their order, in one request of up to 1 MiB under one
+// `Idempotency-Key`.
+//
+// With mode `atomic` all are done or none. The first that is refused refuses the batch: the answer is that
+// of the single call, and `errors` points to the operation (`/operations/3`). With mode `independent` each
+// stands for itself, and a refusal is a result like any other.
+//
+// The caller needs the scope of each kind of operation in the batch: `credits:grant` for grants,
+// `credits:debit` for debits, `credits:transfer` for transfers.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/batches (the `ApplyCreditBatch` operationId).
+func (c *ClientWithResponses) ApplyCreditBatchWithResponse(ctx context.Context, params *ApplyCreditBatchParams, body ApplyCreditBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyCreditBatchResponse, error) {
+	rsp, err := c.ApplyCreditBatch(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyCreditBatchResponse(rsp)
+}
+
+// RevokeCreditGrantWithResponse Revoke a grant
+//
+// Takes back what is left of a grant and not held. What a hold has set apart can still be captured; what
+// the hold lets go of is taken back then. The request has no body. Scope: `credits:grant`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/grants/{grant_id}/revoke (the `RevokeCreditGrant` operationId).
+func (c *ClientWithResponses) RevokeCreditGrantWithResponse(ctx context.Context, grantID GrantID, params *RevokeCreditGrantParams, reqEditors ...RequestEditorFn) (*RevokeCreditGrantResponse, error) {
+	rsp, err := c.RevokeCreditGrant(ctx, grantID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeCreditGrantResponse(rsp)
+}
+
+// GetCreditHoldWithResponse Get a hold
+//
+// The hold as it is now. Scope: `credits:debit`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/credits/holds/{hold_id} (the `GetCreditHold` operationId).
+func (c *ClientWithResponses) GetCreditHoldWithResponse(ctx context.Context, holdID HoldID, reqEditors ...RequestEditorFn) (*GetCreditHoldResponse, error) {
+	rsp, err := c.GetCreditHold(ctx, holdID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCreditHoldResponse(rsp)
+}
+
+// CaptureCreditHoldWithBodyWithResponse Capture a hold
+//
+// Spends `amount` of what is held, or all that is left of it, by a `capture` transaction. The hold is over
+// then, and the rest can be spent again; with `final: false` the rest stays held, to be captured later.
+// Scope: `credits:debit`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/holds/{hold_id}/capture (the `CaptureCreditHold` operationId).
+func (c *ClientWithResponses) CaptureCreditHoldWithBodyWithResponse(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CaptureCreditHoldResponse, error) {
+	rsp, err := c.CaptureCreditHoldWithBody(ctx, holdID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCaptureCreditHoldResponse(rsp)
+}
+
+// CaptureCreditHoldWithResponse Capture a hold
+//
+// Spends `amount` of what is held, or all that is left of it, by a `capture` transaction. The hold is over
+// then, and the rest can be spent again; with `final: false` the rest stays held, to be captured later.
+// Scope: `credits:debit`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/holds/{hold_id}/capture (the `CaptureCreditHold` operationId).
+func (c *ClientWithResponses) CaptureCreditHoldWithResponse(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, body CaptureCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*CaptureCreditHoldResponse, error) {
+	rsp, err := c.CaptureCreditHold(ctx, holdID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCaptureCreditHoldResponse(rsp)
+}
+
+// IncrementCreditHoldWithBodyWithResponse Hold more
+//
+// Adds `amount` to a hold, all of it or nothing. When the hold expires does not change. Scope: `credits:debit`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/holds/{hold_id}/increment (the `IncrementCreditHold` operationId).
+func (c *ClientWithResponses) IncrementCreditHoldWithBodyWithResponse(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IncrementCreditHoldResponse, error) {
+	rsp, err := c.IncrementCreditHoldWithBody(ctx, holdID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIncrementCreditHoldResponse(rsp)
+}
+
+// IncrementCreditHoldWithResponse Hold more
+//
+// Adds `amount` to a hold, all of it or nothing. When the hold expires does not change. Scope: `credits:debit`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/holds/{hold_id}/increment (the `IncrementCreditHold` operationId).
+func (c *ClientWithResponses) IncrementCreditHoldWithResponse(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, body IncrementCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*IncrementCreditHoldResponse, error) {
+	rsp, err := c.IncrementCreditHold(ctx, holdID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIncrementCreditHoldResponse(rsp)
+}
+
+// VoidCreditHoldWithResponse Void a hold
+//
+// Lets go of what is held, so that it can be spent again. What was captured before stays spent. The
+// request has no body. Scope: `credits:debit`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/holds/{hold_id}/void (the `VoidCreditHold` operationId).
+func (c *ClientWithResponses) VoidCreditHoldWithResponse(ctx context.Context, holdID HoldID, params *VoidCreditHoldParams, reqEditors ...RequestEditorFn) (*VoidCreditHoldResponse, error) {
+	rsp, err := c.VoidCreditHold(ctx, holdID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVoidCreditHoldResponse(rsp)
+}
+
+// ListCreditTransactionsWithResponse List the transactions of all users
+//
+// The transactions of all users, newest first. Scope: `credits:read`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/credits/transactions (the `ListCreditTransactions` operationId).
+func (c *ClientWithResponses) ListCreditTransactionsWithResponse(ctx context.Context, params *ListCreditTransactionsParams, reqEditors ...RequestEditorFn) (*ListCreditTransactionsResponse, error) {
+	rsp, err := c.ListCreditTransactions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCreditTransactionsResponse(rsp)
+}
+
+// ReverseCreditTransactionWithBodyWithResponse Reverse a transaction
+//
+// Undoes a debit, a capture or a grant: `amount` of it, or all that was not reversed before. Credits go
+// back to the grants they came from; what goes back to a grant that has expired expires at once. The
+// reversal of a grant takes what is left of it and not held, and is refused with 402 where that is not
+// enough. Scope: `credits:grant`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/transactions/{transaction_id}/reversals (the `ReverseCreditTransaction` operationId).
+func (c *ClientWithResponses) ReverseCreditTransactionWithBodyWithResponse(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReverseCreditTransactionResponse, error) {
+	rsp, err := c.ReverseCreditTransactionWithBody(ctx, transactionID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReverseCreditTransactionResponse(rsp)
+}
+
+// ReverseCreditTransactionWithResponse Reverse a transaction
+//
+// Undoes a debit, a capture or a grant: `amount` of it, or all that was not reversed before. Credits go
+// back to the grants they came from; what goes back to a grant that has expired expires at once. The
+// reversal of a grant takes what is left of it and not held, and is refused with 402 where that is not
+// enough. Scope: `credits:grant`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/transactions/{transaction_id}/reversals (the `ReverseCreditTransaction` operationId).
+func (c *ClientWithResponses) ReverseCreditTransactionWithResponse(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, body ReverseCreditTransactionJSONRequestBody, reqEditors ...RequestEditorFn) (*ReverseCreditTransactionResponse, error) {
+	rsp, err := c.ReverseCreditTransaction(ctx, transactionID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReverseCreditTransactionResponse(rsp)
+}
+
+// TransferCreditsWithBodyWithResponse Transfer credits
+//
+// Moves credits from one user to another, all of `amount` or nothing, by two transactions with the same
+// `transfer_id`. The credits keep their terms: what was taken from grants makes grants with the same
+// priority and expiry. Scope: `credits:transfer`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/transfers (the `TransferCredits` operationId).
+func (c *ClientWithResponses) TransferCreditsWithBodyWithResponse(ctx context.Context, params *TransferCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferCreditsResponse, error) {
+	rsp, err := c.TransferCreditsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTransferCreditsResponse(rsp)
+}
+
+// TransferCreditsWithResponse Transfer credits
+//
+// Moves credits from one user to another, all of `amount` or nothing, by two transactions with the same
+// `transfer_id`. The credits keep their terms: what was taken from grants makes grants with the same
+// priority and expiry. Scope: `credits:transfer`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/credits/transfers (the `TransferCredits` operationId).
+func (c *ClientWithResponses) TransferCreditsWithResponse(ctx context.Context, params *TransferCreditsParams, body TransferCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferCreditsResponse, error) {
+	rsp, err := c.TransferCredits(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTransferCreditsResponse(rsp)
+}
+
 // DeleteMeWithBodyWithResponse Delete my account
 //
 // Deletes my account for good and ends all my sessions. My address, name, metadata, sessions, and the
@@ -13298,6 +18224,21 @@ func (c *ClientWithResponses) DebitMyCreditsWithResponse(ctx context.Context, pa
 		return nil, err
 	}
 	return ParseDebitMyCreditsResponse(rsp)
+}
+
+// ListMyCreditHoldsWithResponse List my holds
+//
+// The holds on my credits, newest first, those that are over included.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/me/credits/holds (the `ListMyCreditHolds` operationId).
+func (c *ClientWithResponses) ListMyCreditHoldsWithResponse(ctx context.Context, params *ListMyCreditHoldsParams, reqEditors ...RequestEditorFn) (*ListMyCreditHoldsResponse, error) {
+	rsp, err := c.ListMyCreditHolds(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMyCreditHoldsResponse(rsp)
 }
 
 // ListMyCreditTransactionsWithResponse List my transactions
@@ -13560,13 +18501,14 @@ func (c *ClientWithResponses) UpdateUserWithResponse(ctx context.Context, userID
 
 // GetUserCreditsWithResponse Get a user's balance
 //
-// The balance at this moment. Grants that are due to expire are already left out. Scope: `credits:read`.
+// The balance at this moment, or at a past one with `at`. Grants that are due to expire are already left
+// out. Scope: `credits:read`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/users/{user_id}/credits (the `GetUserCredits` operationId).
-func (c *ClientWithResponses) GetUserCreditsWithResponse(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*GetUserCreditsResponse, error) {
-	rsp, err := c.GetUserCredits(ctx, userID, reqEditors...)
+func (c *ClientWithResponses) GetUserCreditsWithResponse(ctx context.Context, userID UserID, params *GetUserCreditsParams, reqEditors ...RequestEditorFn) (*GetUserCreditsResponse, error) {
+	rsp, err := c.GetUserCredits(ctx, userID, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -13646,6 +18588,75 @@ func (c *ClientWithResponses) GrantUserCreditsWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseGrantUserCreditsResponse(rsp)
+}
+
+// ListUserCreditHoldsWithResponse List a user's holds
+//
+// The holds on a user's credits, newest first, those that are over included. Scope: `credits:read`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/users/{user_id}/credits/holds (the `ListUserCreditHolds` operationId).
+func (c *ClientWithResponses) ListUserCreditHoldsWithResponse(ctx context.Context, userID UserID, params *ListUserCreditHoldsParams, reqEditors ...RequestEditorFn) (*ListUserCreditHoldsResponse, error) {
+	rsp, err := c.ListUserCreditHolds(ctx, userID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUserCreditHoldsResponse(rsp)
+}
+
+// PlaceUserCreditHoldWithBodyWithResponse Hold credits of a user
+//
+// Sets credits apart, all of `amount` or nothing, until they are captured, voided, or the hold expires.
+// Scope: `credits:debit`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/users/{user_id}/credits/holds (the `PlaceUserCreditHold` operationId).
+func (c *ClientWithResponses) PlaceUserCreditHoldWithBodyWithResponse(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlaceUserCreditHoldResponse, error) {
+	rsp, err := c.PlaceUserCreditHoldWithBody(ctx, userID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlaceUserCreditHoldResponse(rsp)
+}
+
+// PlaceUserCreditHoldWithResponse Hold credits of a user
+//
+// Sets credits apart, all of `amount` or nothing, until they are captured, voided, or the hold expires.
+// Scope: `credits:debit`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/users/{user_id}/credits/holds (the `PlaceUserCreditHold` operationId).
+func (c *ClientWithResponses) PlaceUserCreditHoldWithResponse(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, body PlaceUserCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*PlaceUserCreditHoldResponse, error) {
+	rsp, err := c.PlaceUserCreditHold(ctx, userID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlaceUserCreditHoldResponse(rsp)
+}
+
+// GetUserCreditStatementWithResponse Get a user's statement as CSV
+//
+// A user's transactions from one moment to before another, oldest first, between their opening and their
+// closing balance. For the scope `credits:read`, and for the user themselves.
+//
+// The answer is CSV (RFC 4180) in UTF-8, with a header row. Amounts stand in it twice: in the smallest
+// unit, as everywhere here, and as a decimal number with the balance's `scale`. A text that a spreadsheet
+// could take for a formula has an apostrophe before it. The answer is streamed, however long it is; if it
+// cannot be completed, the connection breaks off. A complete statement ends with the row
+// `closing_balance`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/users/{user_id}/credits/statement (the `GetUserCreditStatement` operationId).
+func (c *ClientWithResponses) GetUserCreditStatementWithResponse(ctx context.Context, userID UserID, params *GetUserCreditStatementParams, reqEditors ...RequestEditorFn) (*GetUserCreditStatementResponse, error) {
+	rsp, err := c.GetUserCreditStatement(ctx, userID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetUserCreditStatementResponse(rsp)
 }
 
 // ListUserCreditTransactionsWithResponse List a user's transactions
@@ -16291,6 +21302,2204 @@ func ParseRegisterUserResponse(rsp *http.Response) (*RegisterUserResponse, error
 	return response, nil
 }
 
+// ParseApplyCreditBatchResponse parses an HTTP response from a ApplyCreditBatchWithResponse call
+func ParseApplyCreditBatchResponse(rsp *http.Response) (*ApplyCreditBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApplyCreditBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Batch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 402:
+		var dest InsufficientCreditsProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON402 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest UserNotFoundProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest BalanceLimitProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestTooLargeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaTypeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApplyCreditBatchResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ApplyCreditBatchResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ApplyCreditBatchResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 402:
+		var headers ApplyCreditBatchResponse402Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers402 = &headers
+	case rsp.StatusCode == 403:
+		var headers ApplyCreditBatchResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ApplyCreditBatchResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers ApplyCreditBatchResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers ApplyCreditBatchResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers ApplyCreditBatchResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers ApplyCreditBatchResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers ApplyCreditBatchResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ApplyCreditBatchResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevokeCreditGrantResponse parses an HTTP response from a RevokeCreditGrantWithResponse call
+func ParseRevokeCreditGrantResponse(rsp *http.Response) (*RevokeCreditGrantResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeCreditGrantResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest TransactionApplied
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestTooLargeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaTypeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers RevokeCreditGrantResponse201Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers RevokeCreditGrantResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RevokeCreditGrantResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RevokeCreditGrantResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers RevokeCreditGrantResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers RevokeCreditGrantResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers RevokeCreditGrantResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers RevokeCreditGrantResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers RevokeCreditGrantResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers RevokeCreditGrantResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RevokeCreditGrantResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetCreditHoldResponse parses an HTTP response from a GetCreditHoldWithResponse call
+func ParseGetCreditHoldResponse(rsp *http.Response) (*GetCreditHoldResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCreditHoldResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Hold
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest HoldNotFoundProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetCreditHoldResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetCreditHoldResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetCreditHoldResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetCreditHoldResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 422:
+		var headers GetCreditHoldResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetCreditHoldResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetCreditHoldResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCaptureCreditHoldResponse parses an HTTP response from a CaptureCreditHoldWithResponse call
+func ParseCaptureCreditHoldResponse(rsp *http.Response) (*CaptureCreditHoldResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CaptureCreditHoldResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HoldChanged
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest HoldNotFoundProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest HoldNotActiveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestTooLargeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaTypeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CaptureCreditHoldResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers CaptureCreditHoldResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CaptureCreditHoldResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CaptureCreditHoldResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers CaptureCreditHoldResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers CaptureCreditHoldResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers CaptureCreditHoldResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers CaptureCreditHoldResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers CaptureCreditHoldResponse422Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers CaptureCreditHoldResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CaptureCreditHoldResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIncrementCreditHoldResponse parses an HTTP response from a IncrementCreditHoldWithResponse call
+func ParseIncrementCreditHoldResponse(rsp *http.Response) (*IncrementCreditHoldResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IncrementCreditHoldResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HoldChanged
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 402:
+		var dest InsufficientCreditsProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON402 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest HoldNotFoundProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest HoldNotActiveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestTooLargeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaTypeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers IncrementCreditHoldResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers IncrementCreditHoldResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers IncrementCreditHoldResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 402:
+		var headers IncrementCreditHoldResponse402Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers402 = &headers
+	case rsp.StatusCode == 403:
+		var headers IncrementCreditHoldResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers IncrementCreditHoldResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers IncrementCreditHoldResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers IncrementCreditHoldResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers IncrementCreditHoldResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers IncrementCreditHoldResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers IncrementCreditHoldResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers IncrementCreditHoldResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseVoidCreditHoldResponse parses an HTTP response from a VoidCreditHoldWithResponse call
+func ParseVoidCreditHoldResponse(rsp *http.Response) (*VoidCreditHoldResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VoidCreditHoldResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HoldChanged
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest HoldNotFoundProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest HoldNotActiveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestTooLargeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaTypeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers VoidCreditHoldResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers VoidCreditHoldResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers VoidCreditHoldResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers VoidCreditHoldResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers VoidCreditHoldResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers VoidCreditHoldResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers VoidCreditHoldResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers VoidCreditHoldResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers VoidCreditHoldResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers VoidCreditHoldResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers VoidCreditHoldResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListCreditTransactionsResponse parses an HTTP response from a ListCreditTransactionsWithResponse call
+func ParseListCreditTransactionsResponse(rsp *http.Response) (*ListCreditTransactionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCreditTransactionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TransactionsListed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadCursorProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListCreditTransactionsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListCreditTransactionsResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListCreditTransactionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListCreditTransactionsResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 422:
+		var headers ListCreditTransactionsResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListCreditTransactionsResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListCreditTransactionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseReverseCreditTransactionResponse parses an HTTP response from a ReverseCreditTransactionWithResponse call
+func ParseReverseCreditTransactionResponse(rsp *http.Response) (*ReverseCreditTransactionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReverseCreditTransactionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest TransactionApplied
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 402:
+		var dest InsufficientCreditsProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON402 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestTooLargeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaTypeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers ReverseCreditTransactionResponse201Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers ReverseCreditTransactionResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ReverseCreditTransactionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 402:
+		var headers ReverseCreditTransactionResponse402Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers402 = &headers
+	case rsp.StatusCode == 403:
+		var headers ReverseCreditTransactionResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ReverseCreditTransactionResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers ReverseCreditTransactionResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers ReverseCreditTransactionResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers ReverseCreditTransactionResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers ReverseCreditTransactionResponse422Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers ReverseCreditTransactionResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ReverseCreditTransactionResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTransferCreditsResponse parses an HTTP response from a TransferCreditsWithResponse call
+func ParseTransferCreditsResponse(rsp *http.Response) (*TransferCreditsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TransferCreditsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Transfer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 402:
+		var dest InsufficientCreditsProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON402 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest UserNotFoundProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest BalanceLimitProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestTooLargeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaTypeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers TransferCreditsResponse201Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers TransferCreditsResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers TransferCreditsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 402:
+		var headers TransferCreditsResponse402Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers402 = &headers
+	case rsp.StatusCode == 403:
+		var headers TransferCreditsResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers TransferCreditsResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 409:
+		var headers TransferCreditsResponse409Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers TransferCreditsResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers TransferCreditsResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers TransferCreditsResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers TransferCreditsResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers TransferCreditsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseDeleteMeResponse parses an HTTP response from a DeleteMeWithResponse call
 func ParseDeleteMeResponse(rsp *http.Response) (*DeleteMeResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -17108,6 +24317,151 @@ func ParseDebitMyCreditsResponse(rsp *http.Response) (*DebitMyCreditsResponse, e
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers DebitMyCreditsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListMyCreditHoldsResponse parses an HTTP response from a ListMyCreditHoldsWithResponse call
+func ParseListMyCreditHoldsResponse(rsp *http.Response) (*ListMyCreditHoldsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMyCreditHoldsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HoldsListed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadCursorProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListMyCreditHoldsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListMyCreditHoldsResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListMyCreditHoldsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 422:
+		var headers ListMyCreditHoldsResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListMyCreditHoldsResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListMyCreditHoldsResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -19810,7 +27164,7 @@ func ParseGrantUserCreditsResponse(rsp *http.Response) (*GrantUserCreditsRespons
 		response.ApplicationProblemJSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
-		var dest Problem
+		var dest BalanceLimitProblem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -19991,6 +27345,612 @@ func ParseGrantUserCreditsResponse(rsp *http.Response) (*GrantUserCreditsRespons
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers GrantUserCreditsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListUserCreditHoldsResponse parses an HTTP response from a ListUserCreditHoldsWithResponse call
+func ParseListUserCreditHoldsResponse(rsp *http.Response) (*ListUserCreditHoldsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUserCreditHoldsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HoldsListed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadCursorProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest UserNotFoundProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListUserCreditHoldsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ListUserCreditHoldsResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListUserCreditHoldsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ListUserCreditHoldsResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ListUserCreditHoldsResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 422:
+		var headers ListUserCreditHoldsResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListUserCreditHoldsResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListUserCreditHoldsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePlaceUserCreditHoldResponse parses an HTTP response from a PlaceUserCreditHoldWithResponse call
+func ParsePlaceUserCreditHoldResponse(rsp *http.Response) (*PlaceUserCreditHoldResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlaceUserCreditHoldResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Hold
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 402:
+		var dest InsufficientCreditsProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON402 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest UserNotFoundProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest RequestTooLargeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaTypeProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest UnprocessableMoveProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers PlaceUserCreditHoldResponse201Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers PlaceUserCreditHoldResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PlaceUserCreditHoldResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 402:
+		var headers PlaceUserCreditHoldResponse402Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers402 = &headers
+	case rsp.StatusCode == 403:
+		var headers PlaceUserCreditHoldResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PlaceUserCreditHoldResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 413:
+		var headers PlaceUserCreditHoldResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers PlaceUserCreditHoldResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 422:
+		var headers PlaceUserCreditHoldResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers PlaceUserCreditHoldResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PlaceUserCreditHoldResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetUserCreditStatementResponse parses an HTTP response from a GetUserCreditStatementWithResponse call
+func ParseGetUserCreditStatementResponse(rsp *http.Response) (*GetUserCreditStatementResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetUserCreditStatementResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest UnauthenticatedProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ForbiddenProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest UserNotFoundProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest ValidationProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest UnavailableProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetUserCreditStatementResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetUserCreditStatementResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers GetUserCreditStatementResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers GetUserCreditStatementResponse404Headers
+		if values := rsp.Header.Values("Idempotent-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotent-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotentReplayed = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 422:
+		var headers GetUserCreditStatementResponse422Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers422 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetUserCreditStatementResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetUserCreditStatementResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

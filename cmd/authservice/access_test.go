@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,13 +20,14 @@ import (
 // contract, so that a new operation is covered when it is written down.
 func TestAccess(t *testing.T) {
 	t.Parallel()
-	s := startService(t)
+	s := startService(t, "AUTH_LIMIT_REGISTER=1000/1h")
 	for path, item := range contract().Paths.Map() {
 		for method, operation := range item.Operations() {
 			t.Run(operation.OperationID, func(t *testing.T) {
 				t.Parallel()
-				scope, _ := operation.Extensions["x-required-scope"].(string)
+				scopes := scopesOf(operation)
 				role, _ := operation.Extensions["x-required-role"].(string)
+				owner, _ := operation.Extensions["x-or-owner"].(string)
 				bearer, apiKey := schemes(operation)
 				victim := s.user(t)
 				ask := func(c *caller) int {
@@ -39,9 +43,14 @@ func TestAccess(t *testing.T) {
 				require.Equal(t, http.StatusUnauthorized, ask(s.anonymous(t)), "anonymous")
 				require.Equal(t, http.StatusUnauthorized, ask(withHeader(s, "garbage")), "garbage")
 
-				if scope != "" || role != "" {
+				if len(scopes) > 0 || role != "" {
 					require.Equal(t, http.StatusForbidden, ask(s.user(t)), "another user")
-					require.Equal(t, http.StatusForbidden, ask(victim), "the user concerned")
+					if owner == "" {
+						require.Equal(t, http.StatusForbidden, ask(victim), "the user concerned")
+					} else {
+						require.Equal(t, "user_id", owner)
+						require.Equal(t, http.StatusOK, ask(victim), "the user concerned")
+					}
 					require.NotContains(t, []int{401, 403}, ask(s.admin(t)), "an administrator")
 				} else {
 					status := ask(s.user(t))
@@ -50,12 +59,50 @@ func TestAccess(t *testing.T) {
 				}
 
 				if !apiKey {
-					require.Equal(t, http.StatusUnauthorized, ask(s.backend(t, without("")...)), "a key with every scope")
+					require.Equal(t, http.StatusUnauthorized, ask(s.backend(t, without()...)), "a key with every scope")
 					return
 				}
-				require.Equal(t, http.StatusForbidden, ask(s.backend(t, without(scope)...)), "a key with every other scope")
-				require.NotContains(t, []int{401, 403}, ask(s.backend(t, authclient.Scope(scope))), "a key with the scope")
+				require.Equal(t, http.StatusForbidden, ask(s.backend(t, without(scopes...)...)), "a key with every other scope")
+				require.NotContains(t, []int{401, 403}, ask(s.backend(t, scopes...)), "a key with the scope")
 			})
+		}
+	}
+}
+
+// Where every item of a body asks for a scope of its own, one that is missing is
+// enough to refuse all of it.
+func TestAccess_ScopesOfItems(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	for path, item := range contract().Paths.Map() {
+		for method, operation := range item.Operations() {
+			rule, ok := operation.Extensions["x-required-scopes"].(map[string]any)
+			if !ok {
+				continue
+			}
+			list, by := rule["of-each"].(string), rule["by"].(string)
+			body := operation.RequestBody.Value.Content.Get("application/json").Example.(map[string]any)
+			response, _ := s.backend(t, without(scopesOf(operation)...)...).send(t, method, path, "{", "Idempotency-Key", "none")
+			require.Equal(t, http.StatusForbidden, response.StatusCode, "who has none of the scopes is not heard")
+			seen := map[string]bool{}
+			for i, item := range body[list].([]any) {
+				scope := rule["scopes"].(map[string]any)[item.(map[string]any)[by].(string)].(string)
+				seen[scope] = true
+
+				// All of it, without the one scope.
+				response, answer := s.backend(t, without(authclient.Scope(scope))...).send(t, method, path, exampleOf(t, operation), "Idempotency-Key", "all")
+				require.Equal(t, http.StatusForbidden, response.StatusCode, string(answer))
+				requireProblem(t, response, answer, "insufficient_scope", fmt.Sprintf("/%s/%d", list, i))
+
+				// The one, with nothing but its scope.
+				single := maps.Clone(body)
+				single[list] = []any{item}
+				encoded, err := json.Marshal(single)
+				require.NoError(t, err)
+				response, answer = s.backend(t, authclient.Scope(scope)).send(t, method, path, string(encoded), "Idempotency-Key", "one")
+				require.Equal(t, http.StatusOK, response.StatusCode, string(answer))
+			}
+			require.ElementsMatch(t, slices.Collect(maps.Values(rule["scopes"].(map[string]any))), slices.Collect(maps.Keys(seen)), "the example has every kind")
 		}
 	}
 }
@@ -113,7 +160,12 @@ func schemes(operation *openapi3.Operation) (bearer, apiKey bool) {
 }
 
 func fill(path string, user uuid.UUID) string {
-	return strings.NewReplacer("{user_id}", user.String(), "{api_key_id}", uuid.NewString(), "{session_id}", uuid.NewString()).Replace(path)
+	return pathParameter.ReplaceAllStringFunc(path, func(name string) string {
+		if name == "{user_id}" {
+			return user.String()
+		}
+		return uuid.NewString() // of nothing that there is
+	})
 }
 
 func exampleOf(t *testing.T, operation *openapi3.Operation) string {
@@ -130,11 +182,24 @@ func withHeader(s *service, token string) *caller {
 	return &caller{service: s, session: authclient.Session{AccessToken: token}}
 }
 
-// without lists all scopes but one, or all for none.
-func without(scope string) (others []authclient.Scope) {
+// scopesOf lists the scopes that an operation asks for, with its example.
+func scopesOf(operation *openapi3.Operation) (scopes []authclient.Scope) {
+	if scope, ok := operation.Extensions["x-required-scope"].(string); ok {
+		scopes = append(scopes, authclient.Scope(scope))
+	}
+	if rule, ok := operation.Extensions["x-required-scopes"].(map[string]any); ok {
+		for _, scope := range rule["scopes"].(map[string]any) {
+			scopes = append(scopes, authclient.Scope(scope.(string)))
+		}
+	}
+	return scopes
+}
+
+// without lists all scopes but some.
+func without(some ...authclient.Scope) (others []authclient.Scope) {
 	for _, known := range contract().Components.Schemas["Scope"].Value.Enum {
-		if known != scope {
-			others = append(others, authclient.Scope(known.(string)))
+		if scope := authclient.Scope(known.(string)); !slices.Contains(some, scope) {
+			others = append(others, scope)
 		}
 	}
 	return others

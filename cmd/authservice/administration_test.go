@@ -279,7 +279,7 @@ func TestMyAccount_ExportAndDelete(t *testing.T) {
 	require.Equal(t, 401, response.StatusCode)
 
 	// The ledger stays, without the person.
-	balance, err := admin.GetUserCreditsWithResponse(t.Context(), user.id())
+	balance, err := admin.GetUserCreditsWithResponse(t.Context(), user.id(), nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 270, balance.JSON200.Balance)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,7 +62,7 @@ func TestCredits_GrantDebitHistory(t *testing.T) {
 	require.Zero(t, balance.Available)
 	require.Equal(t, 3, balance.Scale)
 	require.EqualValues(t, 3, balance.Sequence)
-	seen, err := backend.GetUserCreditsWithResponse(t.Context(), user.id())
+	seen, err := backend.GetUserCreditsWithResponse(t.Context(), user.id(), nil)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(balance, *seen.JSON200, nullables))
 	require.Empty(t, cmp.Diff([]authclient.Transaction{*theirs.JSON201, *mine.JSON201, grant}, user.history(t), nullables))
@@ -241,10 +242,10 @@ func requireConsistent(t *testing.T, history []authclient.Transaction, n int) {
 		for _, b := range item.Burned {
 			burned += b.Amount
 		}
-		if item.Amount < 0 {
-			require.Equal(t, -item.Amount, burned)
+		if item.Type == authclient.TransactionTypeGrant {
+			require.Empty(t, item.Burned)
 		} else {
-			require.Zero(t, burned)
+			require.Equal(t, -item.Amount, burned)
 		}
 	}
 }
@@ -255,4 +256,117 @@ func parallel(n int, f func(i int)) {
 		wg.Go(func() { f(i) })
 	}
 	wg.Wait()
+}
+
+// A balance can be looked back to, to the microsecond.
+func TestCredits_BalanceAt(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	admin, user := s.admin(t), s.user(t)
+	admin.grant(t, user.id(), 100)
+	hold := admin.hold(t, user.id(), authclient.HoldRequest{Amount: 30})
+	user.debit(t, "d", authclient.DebitRequest{Amount: 10})
+	admin.capture(t, hold.ID, authclient.CaptureRequest{Amount: new(int64(20))})
+	at := func(moment time.Time) authclient.Balance {
+		r, err := admin.GetUserCreditsWithResponse(t.Context(), user.id(), &authclient.GetUserCreditsParams{At: &moment})
+		require.NoError(t, err)
+		require.NotNil(t, r.JSON200, string(r.Body))
+		require.True(t, r.JSON200.NextExpiry.IsNull())
+		return *r.JSON200
+	}
+	history := user.history(t)
+	capture, debit, grant := history[0].CreatedAt, history[1].CreatedAt, history[2].CreatedAt
+	for _, test := range []struct {
+		name          string
+		moment        time.Time
+		balance, held int64
+	}{
+		{"Before", grant.Add(-time.Microsecond), 0, 0},
+		{"Granted", grant, 100, 0},
+		{"BeforeTheHold", hold.CreatedAt.Add(-time.Microsecond), 100, 0},
+		{"Held", hold.CreatedAt, 100, 30},
+		{"BeforeTheDebit", debit.Add(-time.Microsecond), 100, 30},
+		{"Debited", debit, 90, 30},
+		{"BeforeTheCapture", capture.Add(-time.Microsecond), 90, 30},
+		{"Captured", capture, 70, 0},
+		{"InAnotherZone", debit.In(time.FixedZone("", 3600)), 90, 30},
+	} {
+		then := at(test.moment)
+		require.Equal(t, []int64{test.balance, test.held, test.balance - test.held}, []int64{then.Balance, then.Held, then.Available}, test.name)
+	}
+
+	path := "/v1/users/" + user.id().String() + "/credits?at="
+	response, body := admin.send(t, http.MethodGet, path+time.Now().Add(time.Hour).UTC().Format(time.RFC3339), "")
+	require.Equal(t, 422, response.StatusCode)
+	requireProblem(t, response, body, "validation_failed", "/query/at")
+	response, body = admin.send(t, http.MethodGet, "/v1/users/"+uuid.NewString()+"/credits?at=2026-01-01T00:00:00Z", "")
+	require.Equal(t, 404, response.StatusCode)
+	requireProblem(t, response, body, "user_not_found", "")
+}
+
+// The transactions of all users are one list, newest first, and a page is the
+// same page whatever is added meanwhile.
+func TestCredits_AllTransactions(t *testing.T) {
+	t.Parallel()
+	s := startService(t)
+	admin, a, b := s.admin(t), s.user(t), s.user(t)
+	backend := s.backend(t, authclient.ScopeCreditsRead)
+	for range 3 {
+		admin.grant(t, a.id(), 10)
+		admin.grant(t, b.id(), 10)
+	}
+	a.debit(t, "d", authclient.DebitRequest{Amount: 1, Reference: new("order-1")})
+	transfer := admin.transfer(t, "t", authclient.TransferRequest{FromUserID: a.id(), ToUserID: b.id(), Amount: 5, Reference: new("order-1")}).JSON201
+	list := func(p authclient.ListCreditTransactionsParams) authclient.TransactionPage {
+		r, err := backend.ListCreditTransactionsWithResponse(t.Context(), &p)
+		require.NoError(t, err)
+		require.NotNil(t, r.JSON200, string(r.Body))
+		return *r.JSON200
+	}
+
+	var ids []uuid.UUID
+	var cursor *string
+	for {
+		page := list(authclient.ListCreditTransactionsParams{Limit: new(2), Cursor: cursor})
+		for _, item := range page.Items {
+			ids = append(ids, item.ID)
+		}
+		admin.grant(t, a.id(), 1) // must not be seen, nor move anything
+		if page.NextCursor.IsNull() {
+			break
+		}
+		cursor = new(page.NextCursor.MustGet())
+	}
+	require.Len(t, ids, 9)
+	require.True(t, slices.IsSortedFunc(ids, func(x, y uuid.UUID) int { return strings.Compare(y.String(), x.String()) }))
+
+	byReference := list(authclient.ListCreditTransactionsParams{Reference: new("order-1")})
+	require.Len(t, byReference.Items, 3)
+	byType := list(authclient.ListCreditTransactionsParams{Type: new(authclient.TransactionTypeTransferIn)})
+	require.Empty(t, cmp.Diff([]authclient.Transaction{transfer.Credit}, byType.Items, nullables))
+	// From a moment on, and before another.
+	debit := byReference.Items[2]
+	during := list(authclient.ListCreditTransactionsParams{From: &debit.CreatedAt, To: &transfer.Credit.CreatedAt})
+	require.Contains(t, during.Items, debit)
+	for _, item := range during.Items {
+		require.False(t, item.CreatedAt.Before(debit.CreatedAt))
+		require.True(t, item.CreatedAt.Before(transfer.Credit.CreatedAt))
+	}
+}
+
+// A description that says nothing is none.
+func TestCredits_EmptyDescription(t *testing.T) {
+	t.Parallel()
+	st := newStage(t, startService(t), 100)
+	for _, m := range []move{
+		{st.credits + "/grants", `{"amount":1,"description":""}`},
+		{st.credits + "/debits", `{"amount":1,"description":"","metadata":{}}`},
+		{st.credits + "/holds", `{"amount":1,"description":""}`},
+		{"/v1/credits/transactions/" + st.must(st.credits+"/debits", `{"amount":1}`) + "/reversals", `{"description":""}`},
+	} {
+		_, body := st.move(t, m.path, m)
+		require.Contains(t, string(body), `"description":null`)
+		_, replayed := st.move(t, m.path, m)
+		require.Equal(t, string(body), string(replayed))
+	}
 }

@@ -243,6 +243,26 @@ func (c *caller) balance(t *testing.T) authclient.Balance {
 	return *r.JSON200
 }
 
+// hold sets some of a user's credits apart.
+func (c *caller) hold(t *testing.T, user uuid.UUID, request authclient.HoldRequest) authclient.Hold {
+	t.Helper()
+	r, err := c.PlaceUserCreditHoldWithResponse(t.Context(), user, &authclient.PlaceUserCreditHoldParams{IdempotencyKey: uuid.NewString()}, request)
+	require.NoError(t, err)
+	require.NotNil(t, r.JSON201, string(r.Body))
+	return *r.JSON201
+}
+
+// batch applies operations under a new key.
+func (c *caller) batch(t *testing.T, mode authclient.BatchMode, operations ...authclient.BatchOperation) []authclient.BatchResult {
+	t.Helper()
+	r, err := c.ApplyCreditBatchWithResponse(t.Context(), &authclient.ApplyCreditBatchParams{IdempotencyKey: uuid.NewString()},
+		authclient.BatchRequest{Mode: mode, Operations: operations})
+	require.NoError(t, err)
+	require.NotNil(t, r.JSON200, string(r.Body))
+	require.Len(t, r.JSON200.Results, len(operations))
+	return r.JSON200.Results
+}
+
 // history is all of the caller's transactions, newest first.
 func (c *caller) history(t *testing.T) []authclient.Transaction {
 	t.Helper()

@@ -211,7 +211,7 @@ func TestAPIKeys(t *testing.T) {
 	require.True(t, page.JSON200.NextCursor.IsNull())
 
 	backend := s.as(t, "X-API-Key", first.Key)
-	seen, err := backend.GetUserCreditsWithResponse(t.Context(), admin.id())
+	seen, err := backend.GetUserCreditsWithResponse(t.Context(), admin.id(), nil)
 	require.NoError(t, err)
 	require.Equal(t, 200, seen.StatusCode())
 	list, err = admin.ListAPIKeysWithResponse(t.Context(), nil)
@@ -223,7 +223,7 @@ func TestAPIKeys(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, deleted.StatusCode())
 	}
-	seen, err = backend.GetUserCreditsWithResponse(t.Context(), admin.id())
+	seen, err = backend.GetUserCreditsWithResponse(t.Context(), admin.id(), nil)
 	require.NoError(t, err)
 	require.Equal(t, 401, seen.StatusCode())
 

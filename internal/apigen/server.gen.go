@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -167,6 +169,69 @@ func (e AuditTargetType) Valid() bool {
 	}
 }
 
+// Defines values for BatchDebitType.
+const (
+	BatchDebitTypeDebit BatchDebitType = "debit"
+)
+
+// Valid indicates whether the value is a known member of the BatchDebitType enum.
+func (e BatchDebitType) Valid() bool {
+	switch e {
+	case BatchDebitTypeDebit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchGrantType.
+const (
+	BatchGrantTypeGrant BatchGrantType = "grant"
+)
+
+// Valid indicates whether the value is a known member of the BatchGrantType enum.
+func (e BatchGrantType) Valid() bool {
+	switch e {
+	case BatchGrantTypeGrant:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchMode.
+const (
+	BatchModeAtomic      BatchMode = "atomic"
+	BatchModeIndependent BatchMode = "independent"
+)
+
+// Valid indicates whether the value is a known member of the BatchMode enum.
+func (e BatchMode) Valid() bool {
+	switch e {
+	case BatchModeAtomic:
+		return true
+	case BatchModeIndependent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BatchTransferType.
+const (
+	BatchTransferTypeTransfer BatchTransferType = "transfer"
+)
+
+// Valid indicates whether the value is a known member of the BatchTransferType enum.
+func (e BatchTransferType) Valid() bool {
+	switch e {
+	case BatchTransferTypeTransfer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CheckStatus.
 const (
 	CheckStatusFailed CheckStatus = "failed"
@@ -203,6 +268,30 @@ func (e GrantStatus) Valid() bool {
 	case GrantStatusExpired:
 		return true
 	case GrantStatusRevoked:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for HoldStatus.
+const (
+	HoldStatusActive   HoldStatus = "active"
+	HoldStatusCaptured HoldStatus = "captured"
+	HoldStatusExpired  HoldStatus = "expired"
+	HoldStatusVoided   HoldStatus = "voided"
+)
+
+// Valid indicates whether the value is a known member of the HoldStatus enum.
+func (e HoldStatus) Valid() bool {
+	switch e {
+	case HoldStatusActive:
+		return true
+	case HoldStatusCaptured:
+		return true
+	case HoldStatusExpired:
+		return true
+	case HoldStatusVoided:
 		return true
 	default:
 		return false
@@ -334,7 +423,7 @@ func (e UserStatus) Valid() bool {
 
 // AccountExport Everything that is held about a person.
 //
-// Example: {"api_keys":[{"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","previous_expires_at":null,"rotated_at":null,"scopes":["credits:read","credits:grant"]}],"audit_events":[{"actor":{"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"},"created_at":"2026-11-23T09:31:00.123456Z","details":{"after":"admin","before":"user"},"id":"019ab5c3-9f32-7e16-8a7b-6c5d4e3f2a1b","ip":"203.0.113.7","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","target":{"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"},"type":"privilege_permissions_changed","user_agent":"curl/8.14.1"}],"credits":{"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]},"devices":[{"first_seen_at":"2026-11-23T09:30:00.123456Z","last_seen_at":"2026-11-23T09:30:00.123456Z","name":"Firefox · Linux"}],"exported_at":"2026-11-23T10:30:00.123456Z","sessions":[{"created_at":"2026-11-23T09:30:00.123456Z","end_reason":"logout","ended_at":"2026-11-23T10:00:00.123456Z","expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}],"user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","locale":"de-AT","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}}
+// Example: {"api_keys":[{"created_at":"2026-11-23T09:30:00.123456Z","expires_at":null,"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","last_used_at":"2026-11-23T09:31:00.123456Z","name":"billing backend","previous_expires_at":null,"rotated_at":null,"scopes":["credits:read","credits:grant"]}],"audit_events":[{"actor":{"id":"019ab5c0-1a2b-7c3d-8e4f-5a6b7c8d9e0f","type":"user"},"created_at":"2026-11-23T09:31:00.123456Z","details":{"after":"admin","before":"user"},"id":"019ab5c3-9f32-7e16-8a7b-6c5d4e3f2a1b","ip":"203.0.113.7","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","target":{"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","type":"user"},"type":"privilege_permissions_changed","user_agent":"curl/8.14.1"}],"credits":{"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"holds":[{"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]},"devices":[{"first_seen_at":"2026-11-23T09:30:00.123456Z","last_seen_at":"2026-11-23T09:30:00.123456Z","name":"Firefox · Linux"}],"exported_at":"2026-11-23T10:30:00.123456Z","sessions":[{"created_at":"2026-11-23T09:30:00.123456Z","end_reason":"logout","ended_at":"2026-11-23T10:00:00.123456Z","expires_at":"2027-02-21T09:30:00.123456Z","id":"019ab5c1-2d51-7e08-9c6b-7a8b9c0d1e2f","ip":"203.0.113.7","last_used_at":"2026-11-23T09:45:00.123456Z","user_agent":"curl/8.14.1"}],"user":{"created_at":"2026-11-23T09:30:00.123456Z","email":"ada@example.com","email_verified":false,"id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","last_login_at":"2026-11-23T09:30:00.123456Z","locale":"de-AT","metadata":{},"name":"Ada Lovelace","role":"user","status":"active","suspension":null,"updated_at":"2026-11-23T09:30:00.123456Z"}}
 type AccountExport struct {
 	// APIKeys The API keys that I made, newest first, deleted ones included.
 	APIKeys []APIKey `json:"api_keys"`
@@ -344,7 +433,7 @@ type AccountExport struct {
 
 	// Credits The account of credits with all that ever moved.
 	//
-	// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
+	// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"holds":[{"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
 	Credits ExportedCredits `json:"credits"`
 
 	// Devices The devices that I logged in on, the last used first. A login on another one is told by mail.
@@ -640,9 +729,191 @@ type Balance struct {
 	UserID openapi_types.UUID `json:"user_id"`
 }
 
+// Batch Example: {"results":[{"transaction":{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}}]}
+type Batch struct {
+	// Results One for each operation, in the order of the operations.
+	Results []BatchResult `json:"results"`
+}
+
+// BatchDebit Example: {"amount":250,"reference":"order-1043","type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+type BatchDebit struct {
+	// AllowPartial Take what is there if it is less than `amount`, but at least 1.
+	//
+	// Example: false
+	AllowPartial *bool `json:"allow_partial,omitempty"`
+
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Reference Your own name for what the credits are for, such as an order number; transactions can be listed by it. It is kept as long as the ledger, so put no personal data in it.
+	//
+	// Example: order-1042
+	Reference *Reference `json:"reference,omitempty"`
+
+	// Type A debit.
+	//
+	// Example: debit
+	Type BatchDebitType `json:"type"`
+
+	// UserID Whose credits are spent.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	UserID openapi_types.UUID `json:"user_id"`
+}
+
+// BatchDebitType A debit.
+//
+// Example: debit
+type BatchDebitType string
+
+// BatchGrant Example: {"amount":10000,"reference":"invoice-78","type":"grant","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+type BatchGrant struct {
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
+
+	// ExpiresAt When what is left of the grant expires; it must lie in the future. Without it the grant never expires.
+	//
+	// Example: 2099-01-01T00:00:00Z
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Priority Grants with a lower number are spent first.
+	//
+	// Example: 50
+	Priority *int `json:"priority,omitempty"`
+
+	// Reference Your own name for what the credits are for, such as an order number; transactions can be listed by it. It is kept as long as the ledger, so put no personal data in it.
+	//
+	// Example: order-1042
+	Reference *Reference `json:"reference,omitempty"`
+
+	// Type A grant.
+	//
+	// Example: grant
+	Type BatchGrantType `json:"type"`
+
+	// UserID Who gets the credits.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	UserID openapi_types.UUID `json:"user_id"`
+}
+
+// BatchGrantType A grant.
+//
+// Example: grant
+type BatchGrantType string
+
+// BatchMode `atomic`: all operations or none. `independent`: each stands for itself.
+//
+// Example: independent
+type BatchMode string
+
+// BatchOperation One operation; `type` says which.
+//
+// Example: {"amount":250,"reference":"order-1043","type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+type BatchOperation struct {
+	union json.RawMessage
+}
+
+// BatchRequest Example: {"mode":"independent","operations":[{"amount":10000,"reference":"invoice-78","type":"grant","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},{"amount":250,"reference":"order-1043","type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},{"amount":500,"from_user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","reference":"gift-9","to_user_id":"019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f","type":"transfer"}]}
+type BatchRequest struct {
+	// Mode `atomic`: all operations or none. `independent`: each stands for itself.
+	//
+	// Example: independent
+	Mode BatchMode `json:"mode"`
+
+	// Operations What to do, in this order.
+	Operations []BatchOperation `json:"operations"`
+}
+
+// BatchResult What became of one operation. Exactly one member is present: the `transaction` of a grant or a debit, the
+// `transfer`, or the `problem` that refused the operation, as its single call would have answered.
+//
+// Example: {"problem":{"available":100,"code":"insufficient_credits","detail":"The account has fewer credits available than this needs.","instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","required":250,"shortfall":150,"status":402,"title":"Payment Required","type":"urn:authservice:problem:insufficient_credits"}}
+type BatchResult struct {
+	// Problem An error (RFC 9457).
+	//
+	// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+	Problem *Problem `json:"problem,omitempty"`
+
+	// Transaction Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+	Transaction *Transaction `json:"transaction,omitempty"`
+
+	// Transfer The two halves of a transfer.
+	//
+	// Example: {"credit":{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":500,"balance_after":500,"burned":[{"amount":-500,"grant_id":"019ab5c5-0a1b-7e4f-8a5b-6c7d8e9f0a1b"}],"created_at":"2026-11-23T09:33:00.123456Z","description":null,"grant_id":null,"hash":"fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13","hold_id":null,"id":"019ab5c5-0a1b-7d3e-9f4a-5b6c7d8e9f0a","metadata":{},"reference":"gift-9","reverses_id":null,"sequence":1,"transfer_id":"019ab5c5-0a1b-7f0e-9d8c-7b6a5f4e3d2c","type":"transfer_in","user_id":"019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f"},"debit":{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-500,"balance_after":9250,"burned":[{"amount":500,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:33:00.123456Z","description":null,"grant_id":null,"hash":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","hold_id":null,"id":"019ab5c5-0a1b-7c2d-8e3f-4a5b6c7d8e9f","metadata":{},"reference":"gift-9","reverses_id":null,"sequence":3,"transfer_id":"019ab5c5-0a1b-7f0e-9d8c-7b6a5f4e3d2c","type":"transfer_out","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}}
+	Transfer *Transfer `json:"transfer,omitempty"`
+}
+
+// BatchTransfer Example: {"amount":500,"from_user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","reference":"gift-9","to_user_id":"019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f","type":"transfer"}
+type BatchTransfer struct {
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
+
+	// FromUserID Whose credits.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	FromUserID openapi_types.UUID `json:"from_user_id"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Reference Your own name for what the credits are for, such as an order number; transactions can be listed by it. It is kept as long as the ledger, so put no personal data in it.
+	//
+	// Example: order-1042
+	Reference *Reference `json:"reference,omitempty"`
+
+	// ToUserID Who gets them, another user.
+	//
+	// Example: 019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f
+	ToUserID openapi_types.UUID `json:"to_user_id"`
+
+	// Type A transfer.
+	//
+	// Example: transfer
+	Type BatchTransferType `json:"type"`
+}
+
+// BatchTransferType A transfer.
+//
+// Example: transfer
+type BatchTransferType string
+
 // Burn Example: {"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}
 type Burn struct {
-	// Amount What was taken from it.
+	// Amount What was taken from it; negative what was given to it.
 	//
 	// Example: 250
 	Amount int64 `json:"amount"`
@@ -651,6 +922,19 @@ type Burn struct {
 	//
 	// Example: 019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f
 	GrantID openapi_types.UUID `json:"grant_id"`
+}
+
+// CaptureRequest Example: {"amount":3500}
+type CaptureRequest struct {
+	// Amount What to spend of what is held, in the smallest unit; all that is left if it is absent.
+	//
+	// Example: 3500
+	Amount *int64 `json:"amount,omitempty"`
+
+	// Final Whether the hold lets go of the rest. Otherwise the rest stays held.
+	//
+	// Example: true
+	Final *bool `json:"final,omitempty"`
 }
 
 // ChangeEmailRequest Example: {"new_email":"ada.king@example.com","password":"correct horse battery staple"}
@@ -822,13 +1106,16 @@ type Email = string
 
 // ExportedCredits The account of credits with all that ever moved.
 //
-// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
+// Example: {"balance":{"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"},"grants":[{"amount":10000,"created_at":"2026-11-23T09:30:30.123456Z","expires_at":"2099-01-01T00:00:00Z","held":0,"id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f","priority":50,"reference":"invoice-77","remaining":9750,"status":"active","transaction_id":"019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"holds":[{"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"transactions":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}]}
 type ExportedCredits struct {
 	// Balance Example: {"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 	Balance Balance `json:"balance"`
 
 	// Grants All grants, newest first.
 	Grants []Grant `json:"grants"`
+
+	// Holds All holds, newest first.
+	Holds []Hold `json:"holds"`
 
 	// Transactions All transactions, newest first.
 	Transactions []Transaction `json:"transactions"`
@@ -1027,6 +1314,119 @@ type GrantRequest struct {
 // Example: active
 type GrantStatus string
 
+// Hold Credits that are set apart. While it is active, it holds `amount` − `captured_amount`.
+//
+// Example: {"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+type Hold struct {
+	// Amount What was asked for, increments included.
+	//
+	// Example: 4000
+	Amount int64 `json:"amount"`
+
+	// CapturedAmount What of it was captured.
+	//
+	// Example: 0
+	CapturedAmount int64 `json:"captured_amount"`
+
+	// CreatedAt When it was placed.
+	//
+	// Example: 2026-11-23T09:32:00.123456Z
+	CreatedAt time.Time `json:"created_at"`
+
+	// Description Text for people.
+	Description nullable.Nullable[string] `json:"description"`
+
+	// ExpiresAt When it lets go by itself.
+	//
+	// Example: 2026-11-23T09:47:00.123456Z
+	ExpiresAt time.Time `json:"expires_at"`
+
+	// ID The hold's id.
+	//
+	// Example: 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+	ID openapi_types.UUID `json:"id"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata Metadata `json:"metadata"`
+
+	// Reference The caller's name for it; its captures have the same.
+	//
+	// Example: booking-5
+	Reference nullable.Nullable[string] `json:"reference"`
+
+	// Status Whether the hold still sets credits apart; all but `active` are final. An open enumeration.
+	//
+	// Example: active
+	Status HoldStatus `json:"status"`
+
+	// TransactionID The newest transaction that captured of it, null before the first.
+	TransactionID nullable.Nullable[openapi_types.UUID] `json:"transaction_id"`
+
+	// UpdatedAt When it last changed.
+	//
+	// Example: 2026-11-23T09:32:00.123456Z
+	UpdatedAt time.Time `json:"updated_at"`
+
+	// UserID Whose credits it holds.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	UserID openapi_types.UUID `json:"user_id"`
+}
+
+// HoldPage Example: {"items":[{"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
+type HoldPage struct {
+	// Items Newest first.
+	Items []Hold `json:"items"`
+
+	// NextCursor Pass it as `cursor` to get the next page; null at the end.
+	//
+	// Example: MTI
+	NextCursor nullable.Nullable[string] `json:"next_cursor"`
+}
+
+// HoldRequest Example: {"amount":4000,"expires_in":900,"reference":"booking-5"}
+type HoldRequest struct {
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
+
+	// ExpiresIn Seconds until the hold lets go by itself, up to a year.
+	//
+	// Example: 900
+	ExpiresIn *int `json:"expires_in,omitempty"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Reference Your own name for what the credits are for, such as an order number; transactions can be listed by it. It is kept as long as the ledger, so put no personal data in it.
+	//
+	// Example: order-1042
+	Reference *Reference `json:"reference,omitempty"`
+}
+
+// HoldStatus Whether the hold still sets credits apart; all but `active` are final. An open enumeration.
+//
+// Example: active
+type HoldStatus string
+
+// IncrementRequest Example: {"amount":500}
+type IncrementRequest struct {
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+}
+
 // InsufficientCredits The problem `insufficient_credits`, with how much is missing.
 //
 // Example: {"available":100,"code":"insufficient_credits","detail":"The account has fewer credits available than this needs.","instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","required":250,"shortfall":150,"status":402,"title":"Payment Required","type":"urn:authservice:problem:insufficient_credits"}
@@ -1045,6 +1445,11 @@ type InsufficientCredits struct {
 	//
 	// Example: The account has fewer credits available than this needs.
 	Detail string `json:"detail"`
+
+	// Errors Which operation of an atomic batch was refused.
+	//
+	// Example: [{"message":"is refused: insufficient_credits","pointer":"/operations/3"}]
+	Errors []FieldError `json:"errors,omitempty"`
 
 	// Instance A URI that names this occurrence.
 	//
@@ -1204,6 +1609,11 @@ type Password = string
 //
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type Problem struct {
+	// Available With `insufficient_credits` only: what is available.
+	//
+	// Example: 100
+	Available *int64 `json:"available,omitempty"`
+
 	// Code What happened, for programs: one of the codes listed under Errors. An open enumeration.
 	//
 	// Example: validation_failed
@@ -1228,6 +1638,16 @@ type Problem struct {
 	//
 	// Example: 019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d
 	RequestID string `json:"request_id"`
+
+	// Required With `insufficient_credits` only: what the request needs.
+	//
+	// Example: 250
+	Required *int64 `json:"required,omitempty"`
+
+	// Shortfall With `insufficient_credits` only: `required` − `available`.
+	//
+	// Example: 150
+	Shortfall *int64 `json:"shortfall,omitempty"`
 
 	// Status The HTTP status.
 	//
@@ -1335,6 +1755,19 @@ type ResetPasswordRequest struct {
 	//
 	// Example: aset_Yk3vQ8mZ1tXc6RwL0bNf5sJh2dGp9aKe7uVi4oTyWxM
 	Token string `json:"token"`
+}
+
+// ReversalRequest Example: {"amount":100,"description":"The second half was missing"}
+type ReversalRequest struct {
+	// Amount What to undo, in the smallest unit; all that was not reversed before if it is absent.
+	//
+	// Example: 100
+	Amount *int64 `json:"amount,omitempty"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
 }
 
 // RotateAPIKeyRequest Example: {"overlap":86400}
@@ -1465,7 +1898,7 @@ type Suspension struct {
 	Until nullable.Nullable[time.Time] `json:"until"`
 }
 
-// Transaction Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+// Transaction Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 type Transaction struct {
 	// Actor Who did it.
 	//
@@ -1482,7 +1915,9 @@ type Transaction struct {
 	// Example: 9750
 	BalanceAfter int64 `json:"balance_after"`
 
-	// Burned From which grants it took credits, in the order taken; empty when it added credits.
+	// Burned From which grants it took credits, in the order taken. Amounts are negative where credits were given:
+	// back to a grant by a reversal, or to the grants that a `transfer_in` made. Empty for a grant.
+	//
 	//
 	// Example: [{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}]
 	Burned []Burn `json:"burned"`
@@ -1531,6 +1966,9 @@ type Transaction struct {
 	// Example: 2
 	Sequence int64 `json:"sequence"`
 
+	// TransferID The transfer that it is one half of; the same in both halves.
+	TransferID nullable.Nullable[openapi_types.UUID] `json:"transfer_id"`
+
 	// Type What the transaction did. An open enumeration.
 	//
 	// Example: debit
@@ -1542,7 +1980,7 @@ type Transaction struct {
 	UserID openapi_types.UUID `json:"user_id"`
 }
 
-// TransactionPage Example: {"items":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
+// TransactionPage Example: {"items":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
 type TransactionPage struct {
 	// Items Newest first.
 	Items []Transaction `json:"items"`
@@ -1557,6 +1995,50 @@ type TransactionPage struct {
 //
 // Example: debit
 type TransactionType string
+
+// Transfer The two halves of a transfer.
+//
+// Example: {"credit":{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":500,"balance_after":500,"burned":[{"amount":-500,"grant_id":"019ab5c5-0a1b-7e4f-8a5b-6c7d8e9f0a1b"}],"created_at":"2026-11-23T09:33:00.123456Z","description":null,"grant_id":null,"hash":"fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13","hold_id":null,"id":"019ab5c5-0a1b-7d3e-9f4a-5b6c7d8e9f0a","metadata":{},"reference":"gift-9","reverses_id":null,"sequence":1,"transfer_id":"019ab5c5-0a1b-7f0e-9d8c-7b6a5f4e3d2c","type":"transfer_in","user_id":"019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f"},"debit":{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-500,"balance_after":9250,"burned":[{"amount":500,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:33:00.123456Z","description":null,"grant_id":null,"hash":"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752","hold_id":null,"id":"019ab5c5-0a1b-7c2d-8e3f-4a5b6c7d8e9f","metadata":{},"reference":"gift-9","reverses_id":null,"sequence":3,"transfer_id":"019ab5c5-0a1b-7f0e-9d8c-7b6a5f4e3d2c","type":"transfer_out","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}}
+type Transfer struct {
+	// Credit Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+	Credit Transaction `json:"credit"`
+
+	// Debit Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+	Debit Transaction `json:"debit"`
+}
+
+// TransferRequest Example: {"amount":500,"from_user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e","reference":"gift-9","to_user_id":"019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f"}
+type TransferRequest struct {
+	// Amount Credits in the smallest unit, a whole number.
+	//
+	// Example: 250
+	Amount Amount `json:"amount"`
+
+	// Description Text for people. No control characters but tab and line ends.
+	//
+	// Example: One report
+	Description *Description `json:"description,omitempty"`
+
+	// FromUserID Whose credits.
+	//
+	// Example: 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+	FromUserID openapi_types.UUID `json:"from_user_id"`
+
+	// Metadata Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
+	//
+	// Example: {"plan":"pro"}
+	Metadata *Metadata `json:"metadata,omitempty"`
+
+	// Reference Your own name for what the credits are for, such as an order number; transactions can be listed by it. It is kept as long as the ledger, so put no personal data in it.
+	//
+	// Example: order-1042
+	Reference *Reference `json:"reference,omitempty"`
+
+	// ToUserID Who gets them, another user.
+	//
+	// Example: 019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f
+	ToUserID openapi_types.UUID `json:"to_user_id"`
+}
 
 // UpdateMeRequest Example: {"locale":"it","metadata":{"theme":"dark"},"name":"Ada King"}
 type UpdateMeRequest struct {
@@ -1700,6 +2182,12 @@ type Cursor = string
 // FromFilter defines model for FromFilter.
 type FromFilter = time.Time
 
+// GrantID defines model for GrantID.
+type GrantID = openapi_types.UUID
+
+// HoldID defines model for HoldID.
+type HoldID = openapi_types.UUID
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -1716,6 +2204,9 @@ type SessionID = openapi_types.UUID
 
 // ToFilter defines model for ToFilter.
 type ToFilter = time.Time
+
+// TransactionID defines model for TransactionID.
+type TransactionID = openapi_types.UUID
 
 // TransactionTypeFilter What the transaction did. An open enumeration.
 //
@@ -1753,6 +2244,11 @@ type BadTokenProblem = Problem
 // BalanceFound Example: {"available":9750,"balance":9750,"held":0,"next_expiry":{"amount":9750,"at":"2099-01-01T00:00:00Z"},"scale":2,"sequence":2,"updated_at":"2026-11-23T09:31:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 type BalanceFound = Balance
 
+// BalanceLimitProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type BalanceLimitProblem = Problem
+
 // EmailTakenProblem An error (RFC 9457).
 //
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
@@ -1762,6 +2258,24 @@ type EmailTakenProblem = Problem
 //
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type ForbiddenProblem = Problem
+
+// HoldChanged Credits that are set apart. While it is active, it holds `amount` − `captured_amount`.
+//
+// Example: {"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+type HoldChanged = Hold
+
+// HoldNotActiveProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type HoldNotActiveProblem = Problem
+
+// HoldNotFoundProblem An error (RFC 9457).
+//
+// Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
+type HoldNotFoundProblem = Problem
+
+// HoldsListed Example: {"items":[{"amount":4000,"captured_amount":0,"created_at":"2026-11-23T09:32:00.123456Z","description":null,"expires_at":"2026-11-23T09:47:00.123456Z","id":"019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a","metadata":{},"reference":"booking-5","status":"active","transaction_id":null,"updated_at":"2026-11-23T09:32:00.123456Z","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
+type HoldsListed = HoldPage
 
 // InsufficientCreditsProblem The problem `insufficient_credits`, with how much is missing.
 //
@@ -1801,10 +2315,10 @@ type SessionsListed = SessionInfoPage
 // Example: {"code":"validation_failed","detail":"1 value breaks its rules.","errors":[{"message":"must be at least 1","pointer":"/amount"}],"instance":"urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","request_id":"019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d","status":422,"title":"Unprocessable Content","type":"urn:authservice:problem:validation_failed"}
 type TooManyAttemptsProblem = Problem
 
-// TransactionApplied Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
+// TransactionApplied Example: {"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}
 type TransactionApplied = Transaction
 
-// TransactionsListed Example: {"items":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
+// TransactionsListed Example: {"items":[{"actor":{"id":"019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64","type":"api_key"},"amount":-250,"balance_after":9750,"burned":[{"amount":250,"grant_id":"019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f"}],"created_at":"2026-11-23T09:31:00.123456Z","description":"One report","grant_id":null,"hash":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","hold_id":null,"id":"019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d","metadata":{},"reference":"order-1042","reverses_id":null,"sequence":2,"transfer_id":null,"type":"debit","user_id":"019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e"}],"next_cursor":"MTI"}
 type TransactionsListed = TransactionPage
 
 // UnauthenticatedProblem An error (RFC 9457).
@@ -1880,10 +2394,82 @@ type ListAuditEventsParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ApplyCreditBatchParams defines parameters for ApplyCreditBatch.
+type ApplyCreditBatchParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// RevokeCreditGrantParams defines parameters for RevokeCreditGrant.
+type RevokeCreditGrantParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// CaptureCreditHoldParams defines parameters for CaptureCreditHold.
+type CaptureCreditHoldParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// IncrementCreditHoldParams defines parameters for IncrementCreditHold.
+type IncrementCreditHoldParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// VoidCreditHoldParams defines parameters for VoidCreditHold.
+type VoidCreditHoldParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListCreditTransactionsParams defines parameters for ListCreditTransactions.
+type ListCreditTransactionsParams struct {
+	// Type Only transactions of this type.
+	Type *TransactionTypeFilter `form:"type,omitempty" json:"type,omitempty"`
+
+	// Reference Only transactions with exactly this reference.
+	Reference *ReferenceFilter `form:"reference,omitempty" json:"reference,omitempty"`
+
+	// From Only what happened at this moment or later (RFC 3339).
+	From *FromFilter `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what happened before this moment (RFC 3339).
+	To *ToFilter `form:"to,omitempty" json:"to,omitempty"`
+
+	// Limit How many items to return at the most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ReverseCreditTransactionParams defines parameters for ReverseCreditTransaction.
+type ReverseCreditTransactionParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// TransferCreditsParams defines parameters for TransferCredits.
+type TransferCreditsParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
 // DebitMyCreditsParams defines parameters for DebitMyCredits.
 type DebitMyCreditsParams struct {
 	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListMyCreditHoldsParams defines parameters for ListMyCreditHolds.
+type ListMyCreditHoldsParams struct {
+	// Limit How many items to return at the most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // ListMyCreditTransactionsParams defines parameters for ListMyCreditTransactions.
@@ -1943,6 +2529,12 @@ type ListUsersParams struct {
 	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// GetUserCreditsParams defines parameters for GetUserCredits.
+type GetUserCreditsParams struct {
+	// At The moment to look back to (RFC 3339); it must not lie in the future. `next_expiry` is null in such an answer.
+	At *time.Time `form:"at,omitempty" json:"at,omitempty"`
+}
+
 // DebitUserCreditsParams defines parameters for DebitUserCredits.
 type DebitUserCreditsParams struct {
 	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
@@ -1962,6 +2554,30 @@ type ListUserCreditGrantsParams struct {
 type GrantUserCreditsParams struct {
 	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// ListUserCreditHoldsParams defines parameters for ListUserCreditHolds.
+type ListUserCreditHoldsParams struct {
+	// Limit How many items to return at the most.
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor `next_cursor` of the page before.
+	Cursor *Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// PlaceUserCreditHoldParams defines parameters for PlaceUserCreditHold.
+type PlaceUserCreditHoldParams struct {
+	// IdempotencyKey A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key"`
+}
+
+// GetUserCreditStatementParams defines parameters for GetUserCreditStatement.
+type GetUserCreditStatementParams struct {
+	// From Only what happened at this moment or later (RFC 3339).
+	From *FromFilter `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Only what happened before this moment (RFC 3339).
+	To *ToFilter `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // ListUserCreditTransactionsParams defines parameters for ListUserCreditTransactions.
@@ -2021,6 +2637,21 @@ type RefreshSessionJSONRequestBody = RefreshRequest
 // RegisterUserJSONRequestBody defines body for RegisterUser for application/json ContentType.
 type RegisterUserJSONRequestBody = RegisterRequest
 
+// ApplyCreditBatchJSONRequestBody defines body for ApplyCreditBatch for application/json ContentType.
+type ApplyCreditBatchJSONRequestBody = BatchRequest
+
+// CaptureCreditHoldJSONRequestBody defines body for CaptureCreditHold for application/json ContentType.
+type CaptureCreditHoldJSONRequestBody = CaptureRequest
+
+// IncrementCreditHoldJSONRequestBody defines body for IncrementCreditHold for application/json ContentType.
+type IncrementCreditHoldJSONRequestBody = IncrementRequest
+
+// ReverseCreditTransactionJSONRequestBody defines body for ReverseCreditTransaction for application/json ContentType.
+type ReverseCreditTransactionJSONRequestBody = ReversalRequest
+
+// TransferCreditsJSONRequestBody defines body for TransferCredits for application/json ContentType.
+type TransferCreditsJSONRequestBody = TransferRequest
+
 // DeleteMeJSONRequestBody defines body for DeleteMe for application/json ContentType.
 type DeleteMeJSONRequestBody = DeleteMeRequest
 
@@ -2048,8 +2679,148 @@ type DebitUserCreditsJSONRequestBody = DebitRequest
 // GrantUserCreditsJSONRequestBody defines body for GrantUserCredits for application/json ContentType.
 type GrantUserCreditsJSONRequestBody = GrantRequest
 
+// PlaceUserCreditHoldJSONRequestBody defines body for PlaceUserCreditHold for application/json ContentType.
+type PlaceUserCreditHoldJSONRequestBody = HoldRequest
+
 // SuspendUserJSONRequestBody defines body for SuspendUser for application/json ContentType.
 type SuspendUserJSONRequestBody = SuspendUserRequest
+
+// AsBatchGrant returns the union data inside the BatchOperation as a BatchGrant
+func (t BatchOperation) AsBatchGrant() (BatchGrant, error) {
+	var body BatchGrant
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBatchGrant overwrites any union data inside the BatchOperation as the provided BatchGrant
+func (t *BatchOperation) FromBatchGrant(v BatchGrant) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"grant"}`))
+	t.union = b
+	return err
+}
+
+// MergeBatchGrant performs a merge with any union data inside the BatchOperation, using the provided BatchGrant
+func (t *BatchOperation) MergeBatchGrant(v BatchGrant) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"grant"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsBatchDebit returns the union data inside the BatchOperation as a BatchDebit
+func (t BatchOperation) AsBatchDebit() (BatchDebit, error) {
+	var body BatchDebit
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBatchDebit overwrites any union data inside the BatchOperation as the provided BatchDebit
+func (t *BatchOperation) FromBatchDebit(v BatchDebit) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"debit"}`))
+	t.union = b
+	return err
+}
+
+// MergeBatchDebit performs a merge with any union data inside the BatchOperation, using the provided BatchDebit
+func (t *BatchOperation) MergeBatchDebit(v BatchDebit) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"debit"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsBatchTransfer returns the union data inside the BatchOperation as a BatchTransfer
+func (t BatchOperation) AsBatchTransfer() (BatchTransfer, error) {
+	var body BatchTransfer
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromBatchTransfer overwrites any union data inside the BatchOperation as the provided BatchTransfer
+func (t *BatchOperation) FromBatchTransfer(v BatchTransfer) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"transfer"}`))
+	t.union = b
+	return err
+}
+
+// MergeBatchTransfer performs a merge with any union data inside the BatchOperation, using the provided BatchTransfer
+func (t *BatchOperation) MergeBatchTransfer(v BatchTransfer) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b, err = runtime.JSONMerge(b, []byte(`{"type":"transfer"}`))
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t BatchOperation) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t BatchOperation) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "debit":
+		return t.AsBatchDebit()
+	case "grant":
+		return t.AsBatchGrant()
+	case "transfer":
+		return t.AsBatchTransfer()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t BatchOperation) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *BatchOperation) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -2101,6 +2872,33 @@ type ServerInterface interface {
 	// RegisterUser Register
 	// (POST /v1/auth/register)
 	RegisterUser(ctx echo.Context) error
+	// ApplyCreditBatch Apply a batch
+	// (POST /v1/credits/batches)
+	ApplyCreditBatch(ctx echo.Context, params ApplyCreditBatchParams) error
+	// RevokeCreditGrant Revoke a grant
+	// (POST /v1/credits/grants/{grant_id}/revoke)
+	RevokeCreditGrant(ctx echo.Context, grantID GrantID, params RevokeCreditGrantParams) error
+	// GetCreditHold Get a hold
+	// (GET /v1/credits/holds/{hold_id})
+	GetCreditHold(ctx echo.Context, holdID HoldID) error
+	// CaptureCreditHold Capture a hold
+	// (POST /v1/credits/holds/{hold_id}/capture)
+	CaptureCreditHold(ctx echo.Context, holdID HoldID, params CaptureCreditHoldParams) error
+	// IncrementCreditHold Hold more
+	// (POST /v1/credits/holds/{hold_id}/increment)
+	IncrementCreditHold(ctx echo.Context, holdID HoldID, params IncrementCreditHoldParams) error
+	// VoidCreditHold Void a hold
+	// (POST /v1/credits/holds/{hold_id}/void)
+	VoidCreditHold(ctx echo.Context, holdID HoldID, params VoidCreditHoldParams) error
+	// ListCreditTransactions List the transactions of all users
+	// (GET /v1/credits/transactions)
+	ListCreditTransactions(ctx echo.Context, params ListCreditTransactionsParams) error
+	// ReverseCreditTransaction Reverse a transaction
+	// (POST /v1/credits/transactions/{transaction_id}/reversals)
+	ReverseCreditTransaction(ctx echo.Context, transactionID TransactionID, params ReverseCreditTransactionParams) error
+	// TransferCredits Transfer credits
+	// (POST /v1/credits/transfers)
+	TransferCredits(ctx echo.Context, params TransferCreditsParams) error
 	// DeleteMe Delete my account
 	// (DELETE /v1/me)
 	DeleteMe(ctx echo.Context) error
@@ -2116,6 +2914,9 @@ type ServerInterface interface {
 	// DebitMyCredits Spend my credits
 	// (POST /v1/me/credits/debits)
 	DebitMyCredits(ctx echo.Context, params DebitMyCreditsParams) error
+	// ListMyCreditHolds List my holds
+	// (GET /v1/me/credits/holds)
+	ListMyCreditHolds(ctx echo.Context, params ListMyCreditHoldsParams) error
 	// ListMyCreditTransactions List my transactions
 	// (GET /v1/me/credits/transactions)
 	ListMyCreditTransactions(ctx echo.Context, params ListMyCreditTransactionsParams) error
@@ -2154,7 +2955,7 @@ type ServerInterface interface {
 	UpdateUser(ctx echo.Context, userID UserID) error
 	// GetUserCredits Get a user's balance
 	// (GET /v1/users/{user_id}/credits)
-	GetUserCredits(ctx echo.Context, userID UserID) error
+	GetUserCredits(ctx echo.Context, userID UserID, params GetUserCreditsParams) error
 	// DebitUserCredits Spend a user's credits
 	// (POST /v1/users/{user_id}/credits/debits)
 	DebitUserCredits(ctx echo.Context, userID UserID, params DebitUserCreditsParams) error
@@ -2164,6 +2965,15 @@ type ServerInterface interface {
 	// GrantUserCredits Grant credits to a user
 	// (POST /v1/users/{user_id}/credits/grants)
 	GrantUserCredits(ctx echo.Context, userID UserID, params GrantUserCreditsParams) error
+	// ListUserCreditHolds List a user's holds
+	// (GET /v1/users/{user_id}/credits/holds)
+	ListUserCreditHolds(ctx echo.Context, userID UserID, params ListUserCreditHoldsParams) error
+	// PlaceUserCreditHold Hold credits of a user
+	// (POST /v1/users/{user_id}/credits/holds)
+	PlaceUserCreditHold(ctx echo.Context, userID UserID, params PlaceUserCreditHoldParams) error
+	// GetUserCreditStatement Get a user's statement as CSV
+	// (GET /v1/users/{user_id}/credits/statement)
+	GetUserCreditStatement(ctx echo.Context, userID UserID, params GetUserCreditStatementParams) error
 	// ListUserCreditTransactions List a user's transactions
 	// (GET /v1/users/{user_id}/credits/transactions)
 	ListUserCreditTransactions(ctx echo.Context, userID UserID, params ListUserCreditTransactionsParams) error
@@ -2414,6 +3224,327 @@ func (w *ServerInterfaceWrapper) RegisterUser(ctx echo.Context) error {
 	return err
 }
 
+// ApplyCreditBatch converts echo context to params.
+func (w *ServerInterfaceWrapper) ApplyCreditBatch(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ApplyCreditBatchParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ApplyCreditBatch(ctx, params)
+	return err
+}
+
+// RevokeCreditGrant converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeCreditGrant(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "grant_id" -------------
+	var grantID GrantID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "grant_id", ctx.Param("grant_id"), &grantID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter grant_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RevokeCreditGrantParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeCreditGrant(ctx, grantID, params)
+	return err
+}
+
+// GetCreditHold converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCreditHold(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "hold_id" -------------
+	var holdID HoldID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hold_id", ctx.Param("hold_id"), &holdID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter hold_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCreditHold(ctx, holdID)
+	return err
+}
+
+// CaptureCreditHold converts echo context to params.
+func (w *ServerInterfaceWrapper) CaptureCreditHold(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "hold_id" -------------
+	var holdID HoldID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hold_id", ctx.Param("hold_id"), &holdID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter hold_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CaptureCreditHoldParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CaptureCreditHold(ctx, holdID, params)
+	return err
+}
+
+// IncrementCreditHold converts echo context to params.
+func (w *ServerInterfaceWrapper) IncrementCreditHold(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "hold_id" -------------
+	var holdID HoldID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hold_id", ctx.Param("hold_id"), &holdID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter hold_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params IncrementCreditHoldParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IncrementCreditHold(ctx, holdID, params)
+	return err
+}
+
+// VoidCreditHold converts echo context to params.
+func (w *ServerInterfaceWrapper) VoidCreditHold(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "hold_id" -------------
+	var holdID HoldID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hold_id", ctx.Param("hold_id"), &holdID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter hold_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params VoidCreditHoldParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.VoidCreditHold(ctx, holdID, params)
+	return err
+}
+
+// ListCreditTransactions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCreditTransactions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCreditTransactionsParams
+	// ------------- Optional query parameter "type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "type", ctx.QueryParams(), &params.Type, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter type: %s", err))
+	}
+
+	// ------------- Optional query parameter "reference" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "reference", ctx.QueryParams(), &params.Reference, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter reference: %s", err))
+	}
+
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCreditTransactions(ctx, params)
+	return err
+}
+
+// ReverseCreditTransaction converts echo context to params.
+func (w *ServerInterfaceWrapper) ReverseCreditTransaction(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "transaction_id" -------------
+	var transactionID TransactionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "transaction_id", ctx.Param("transaction_id"), &transactionID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter transaction_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReverseCreditTransactionParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReverseCreditTransaction(ctx, transactionID, params)
+	return err
+}
+
+// TransferCredits converts echo context to params.
+func (w *ServerInterfaceWrapper) TransferCredits(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TransferCreditsParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TransferCredits(ctx, params)
+	return err
+}
+
 // DeleteMe converts echo context to params.
 func (w *ServerInterfaceWrapper) DeleteMe(ctx echo.Context) error {
 	var err error
@@ -2478,6 +3609,31 @@ func (w *ServerInterfaceWrapper) DebitMyCredits(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DebitMyCredits(ctx, params)
+	return err
+}
+
+// ListMyCreditHolds converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMyCreditHolds(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListMyCreditHoldsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMyCreditHolds(ctx, params)
 	return err
 }
 
@@ -2741,8 +3897,17 @@ func (w *ServerInterfaceWrapper) GetUserCredits(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUserCreditsParams
+	// ------------- Optional query parameter "at" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "at", ctx.QueryParams(), &params.At, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter at: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetUserCredits(ctx, userID)
+	err = w.Handler.GetUserCredits(ctx, userID, params)
 	return err
 }
 
@@ -2851,6 +4016,108 @@ func (w *ServerInterfaceWrapper) GrantUserCredits(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GrantUserCredits(ctx, userID, params)
+	return err
+}
+
+// ListUserCreditHolds converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUserCreditHolds(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUserCreditHoldsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUserCreditHolds(ctx, userID, params)
+	return err
+}
+
+// PlaceUserCreditHold converts echo context to params.
+func (w *ServerInterfaceWrapper) PlaceUserCreditHold(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PlaceUserCreditHoldParams
+
+	headers := ctx.Request().Header
+	// ------------- Required header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	} else {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Header parameter Idempotency-Key is required, but not found"))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PlaceUserCreditHold(ctx, userID, params)
+	return err
+}
+
+// GetUserCreditStatement converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUserCreditStatement(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "user_id" -------------
+	var userID UserID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "user_id", ctx.Param("user_id"), &userID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetUserCreditStatementParams
+	// ------------- Optional query parameter "from" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "from", ctx.QueryParams(), &params.From, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter from: %s", err))
+	}
+
+	// ------------- Optional query parameter "to" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "to", ctx.QueryParams(), &params.To, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter to: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUserCreditStatement(ctx, userID, params)
 	return err
 }
 
@@ -3077,11 +4344,24 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/v1/me/credits", wrapper.GetMyCredits, options.OperationMiddlewares["getMyCredits"]...)
 	router.GET(options.BaseURL+"/v1/me/credits/transactions", wrapper.ListMyCreditTransactions, options.OperationMiddlewares["listMyCreditTransactions"]...)
 	router.POST(options.BaseURL+"/v1/me/credits/debits", wrapper.DebitMyCredits, options.OperationMiddlewares["debitMyCredits"]...)
+	router.GET(options.BaseURL+"/v1/me/credits/holds", wrapper.ListMyCreditHolds, options.OperationMiddlewares["listMyCreditHolds"]...)
 	router.GET(options.BaseURL+"/v1/users/:user_id/credits", wrapper.GetUserCredits, options.OperationMiddlewares["getUserCredits"]...)
 	router.GET(options.BaseURL+"/v1/users/:user_id/credits/transactions", wrapper.ListUserCreditTransactions, options.OperationMiddlewares["listUserCreditTransactions"]...)
 	router.GET(options.BaseURL+"/v1/users/:user_id/credits/grants", wrapper.ListUserCreditGrants, options.OperationMiddlewares["listUserCreditGrants"]...)
 	router.POST(options.BaseURL+"/v1/users/:user_id/credits/grants", wrapper.GrantUserCredits, options.OperationMiddlewares["grantUserCredits"]...)
 	router.POST(options.BaseURL+"/v1/users/:user_id/credits/debits", wrapper.DebitUserCredits, options.OperationMiddlewares["debitUserCredits"]...)
+	router.GET(options.BaseURL+"/v1/users/:user_id/credits/holds", wrapper.ListUserCreditHolds, options.OperationMiddlewares["listUserCreditHolds"]...)
+	router.POST(options.BaseURL+"/v1/users/:user_id/credits/holds", wrapper.PlaceUserCreditHold, options.OperationMiddlewares["placeUserCreditHold"]...)
+	router.GET(options.BaseURL+"/v1/users/:user_id/credits/statement", wrapper.GetUserCreditStatement, options.OperationMiddlewares["getUserCreditStatement"]...)
+	router.POST(options.BaseURL+"/v1/credits/grants/:grant_id/revoke", wrapper.RevokeCreditGrant, options.OperationMiddlewares["revokeCreditGrant"]...)
+	router.GET(options.BaseURL+"/v1/credits/holds/:hold_id", wrapper.GetCreditHold, options.OperationMiddlewares["getCreditHold"]...)
+	router.POST(options.BaseURL+"/v1/credits/holds/:hold_id/capture", wrapper.CaptureCreditHold, options.OperationMiddlewares["captureCreditHold"]...)
+	router.POST(options.BaseURL+"/v1/credits/holds/:hold_id/increment", wrapper.IncrementCreditHold, options.OperationMiddlewares["incrementCreditHold"]...)
+	router.POST(options.BaseURL+"/v1/credits/holds/:hold_id/void", wrapper.VoidCreditHold, options.OperationMiddlewares["voidCreditHold"]...)
+	router.GET(options.BaseURL+"/v1/credits/transactions", wrapper.ListCreditTransactions, options.OperationMiddlewares["listCreditTransactions"]...)
+	router.POST(options.BaseURL+"/v1/credits/transactions/:transaction_id/reversals", wrapper.ReverseCreditTransaction, options.OperationMiddlewares["reverseCreditTransaction"]...)
+	router.POST(options.BaseURL+"/v1/credits/transfers", wrapper.TransferCredits, options.OperationMiddlewares["transferCredits"]...)
+	router.POST(options.BaseURL+"/v1/credits/batches", wrapper.ApplyCreditBatch, options.OperationMiddlewares["applyCreditBatch"]...)
 	router.GET(options.BaseURL+"/v1/users", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 	router.POST(options.BaseURL+"/v1/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.DELETE(options.BaseURL+"/v1/users/:user_id", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
@@ -3158,6 +4438,16 @@ type BalanceFoundJSONResponse struct {
 	Headers BalanceFoundResponseHeaders
 }
 
+type BalanceLimitProblemResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+type BalanceLimitProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers BalanceLimitProblemResponseHeaders
+}
+
 type EmailTakenProblemResponseHeaders struct {
 	XRequestID *string
 }
@@ -3174,6 +4464,47 @@ type ForbiddenProblemApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers ForbiddenProblemResponseHeaders
+}
+
+type HoldChangedResponseHeaders struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+type HoldChangedJSONResponse struct {
+	Body Hold
+
+	Headers HoldChangedResponseHeaders
+}
+
+type HoldNotActiveProblemResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+type HoldNotActiveProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers HoldNotActiveProblemResponseHeaders
+}
+
+type HoldNotFoundProblemResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+type HoldNotFoundProblemApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers HoldNotFoundProblemResponseHeaders
+}
+
+type HoldsListedResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+type HoldsListedJSONResponse struct {
+	Body HoldPage
+
+	Headers HoldsListedResponseHeaders
 }
 
 type InsufficientCreditsProblemResponseHeaders struct {
@@ -5812,6 +7143,2107 @@ func (response RegisterUser503ApplicationProblemPlusJSONResponse) VisitRegisterU
 	return err
 }
 
+type ApplyCreditBatchRequestObject struct {
+	Params ApplyCreditBatchParams
+	Body   *ApplyCreditBatchJSONRequestBody
+}
+
+type ApplyCreditBatchResponseObject interface {
+	VisitApplyCreditBatchResponse(w http.ResponseWriter) error
+}
+
+type ApplyCreditBatch200ResponseHeaders struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+type ApplyCreditBatch200JSONResponse struct {
+	Body    Batch
+	Headers ApplyCreditBatch200ResponseHeaders
+}
+
+func (response ApplyCreditBatch200JSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch400ApplicationProblemPlusJSONResponse struct {
+	BadMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch400ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch401ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch402ApplicationProblemPlusJSONResponse struct {
+	InsufficientCreditsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch402ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch403ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch404ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch409ApplicationProblemPlusJSONResponse struct {
+	BalanceLimitProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch409ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch413ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch415ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch422ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch500ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ApplyCreditBatch503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ApplyCreditBatch503ApplicationProblemPlusJSONResponse) VisitApplyCreditBatchResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrantRequestObject struct {
+	GrantID GrantID `json:"grant_id"`
+	Params  RevokeCreditGrantParams
+}
+
+type RevokeCreditGrantResponseObject interface {
+	VisitRevokeCreditGrantResponse(w http.ResponseWriter) error
+}
+
+type RevokeCreditGrant201JSONResponse struct{ TransactionAppliedJSONResponse }
+
+func (response RevokeCreditGrant201JSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrant400ApplicationProblemPlusJSONResponse struct {
+	BadMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCreditGrant400ApplicationProblemPlusJSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrant401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCreditGrant401ApplicationProblemPlusJSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrant403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCreditGrant403ApplicationProblemPlusJSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrant404ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+type RevokeCreditGrant404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RevokeCreditGrant404ResponseHeaders
+}
+
+func (response RevokeCreditGrant404ApplicationProblemPlusJSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrant409ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+type RevokeCreditGrant409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers RevokeCreditGrant409ResponseHeaders
+}
+
+func (response RevokeCreditGrant409ApplicationProblemPlusJSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrant413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCreditGrant413ApplicationProblemPlusJSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrant415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCreditGrant415ApplicationProblemPlusJSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrant422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCreditGrant422ApplicationProblemPlusJSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrant500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCreditGrant500ApplicationProblemPlusJSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeCreditGrant503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response RevokeCreditGrant503ApplicationProblemPlusJSONResponse) VisitRevokeCreditGrantResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditHoldRequestObject struct {
+	HoldID HoldID `json:"hold_id"`
+}
+
+type GetCreditHoldResponseObject interface {
+	VisitGetCreditHoldResponse(w http.ResponseWriter) error
+}
+
+type GetCreditHold200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type GetCreditHold200JSONResponse struct {
+	Body    Hold
+	Headers GetCreditHold200ResponseHeaders
+}
+
+func (response GetCreditHold200JSONResponse) VisitGetCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditHold401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditHold401ApplicationProblemPlusJSONResponse) VisitGetCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditHold403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditHold403ApplicationProblemPlusJSONResponse) VisitGetCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditHold404ApplicationProblemPlusJSONResponse struct {
+	HoldNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditHold404ApplicationProblemPlusJSONResponse) VisitGetCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditHold422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditHold422ApplicationProblemPlusJSONResponse) VisitGetCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditHold500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditHold500ApplicationProblemPlusJSONResponse) VisitGetCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCreditHold503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetCreditHold503ApplicationProblemPlusJSONResponse) VisitGetCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHoldRequestObject struct {
+	HoldID HoldID `json:"hold_id"`
+	Params CaptureCreditHoldParams
+	Body   *CaptureCreditHoldJSONRequestBody
+}
+
+type CaptureCreditHoldResponseObject interface {
+	VisitCaptureCreditHoldResponse(w http.ResponseWriter) error
+}
+
+type CaptureCreditHold200JSONResponse struct{ HoldChangedJSONResponse }
+
+func (response CaptureCreditHold200JSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHold400ApplicationProblemPlusJSONResponse struct {
+	BadMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureCreditHold400ApplicationProblemPlusJSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHold401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureCreditHold401ApplicationProblemPlusJSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHold403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureCreditHold403ApplicationProblemPlusJSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHold404ApplicationProblemPlusJSONResponse struct {
+	HoldNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureCreditHold404ApplicationProblemPlusJSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHold409ApplicationProblemPlusJSONResponse struct {
+	HoldNotActiveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureCreditHold409ApplicationProblemPlusJSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHold413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureCreditHold413ApplicationProblemPlusJSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHold415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureCreditHold415ApplicationProblemPlusJSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHold422ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+type CaptureCreditHold422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers CaptureCreditHold422ResponseHeaders
+}
+
+func (response CaptureCreditHold422ApplicationProblemPlusJSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHold500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureCreditHold500ApplicationProblemPlusJSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CaptureCreditHold503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response CaptureCreditHold503ApplicationProblemPlusJSONResponse) VisitCaptureCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHoldRequestObject struct {
+	HoldID HoldID `json:"hold_id"`
+	Params IncrementCreditHoldParams
+	Body   *IncrementCreditHoldJSONRequestBody
+}
+
+type IncrementCreditHoldResponseObject interface {
+	VisitIncrementCreditHoldResponse(w http.ResponseWriter) error
+}
+
+type IncrementCreditHold200JSONResponse struct{ HoldChangedJSONResponse }
+
+func (response IncrementCreditHold200JSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold400ApplicationProblemPlusJSONResponse struct {
+	BadMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold400ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold401ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold402ApplicationProblemPlusJSONResponse struct {
+	InsufficientCreditsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold402ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold403ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold404ApplicationProblemPlusJSONResponse struct {
+	HoldNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold404ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold409ApplicationProblemPlusJSONResponse struct {
+	HoldNotActiveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold409ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold413ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold415ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold422ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold500ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IncrementCreditHold503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response IncrementCreditHold503ApplicationProblemPlusJSONResponse) VisitIncrementCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHoldRequestObject struct {
+	HoldID HoldID `json:"hold_id"`
+	Params VoidCreditHoldParams
+}
+
+type VoidCreditHoldResponseObject interface {
+	VisitVoidCreditHoldResponse(w http.ResponseWriter) error
+}
+
+type VoidCreditHold200JSONResponse struct{ HoldChangedJSONResponse }
+
+func (response VoidCreditHold200JSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHold400ApplicationProblemPlusJSONResponse struct {
+	BadMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VoidCreditHold400ApplicationProblemPlusJSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHold401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VoidCreditHold401ApplicationProblemPlusJSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHold403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VoidCreditHold403ApplicationProblemPlusJSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHold404ApplicationProblemPlusJSONResponse struct {
+	HoldNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VoidCreditHold404ApplicationProblemPlusJSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHold409ApplicationProblemPlusJSONResponse struct {
+	HoldNotActiveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VoidCreditHold409ApplicationProblemPlusJSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHold413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VoidCreditHold413ApplicationProblemPlusJSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHold415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VoidCreditHold415ApplicationProblemPlusJSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHold422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VoidCreditHold422ApplicationProblemPlusJSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHold500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VoidCreditHold500ApplicationProblemPlusJSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type VoidCreditHold503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response VoidCreditHold503ApplicationProblemPlusJSONResponse) VisitVoidCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditTransactionsRequestObject struct {
+	Params ListCreditTransactionsParams
+}
+
+type ListCreditTransactionsResponseObject interface {
+	VisitListCreditTransactionsResponse(w http.ResponseWriter) error
+}
+
+type ListCreditTransactions200JSONResponse struct{ TransactionsListedJSONResponse }
+
+func (response ListCreditTransactions200JSONResponse) VisitListCreditTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditTransactions400ApplicationProblemPlusJSONResponse struct {
+	BadCursorProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditTransactions400ApplicationProblemPlusJSONResponse) VisitListCreditTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditTransactions401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditTransactions401ApplicationProblemPlusJSONResponse) VisitListCreditTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditTransactions403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditTransactions403ApplicationProblemPlusJSONResponse) VisitListCreditTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditTransactions422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditTransactions422ApplicationProblemPlusJSONResponse) VisitListCreditTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditTransactions500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditTransactions500ApplicationProblemPlusJSONResponse) VisitListCreditTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCreditTransactions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListCreditTransactions503ApplicationProblemPlusJSONResponse) VisitListCreditTransactionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransactionRequestObject struct {
+	TransactionID TransactionID `json:"transaction_id"`
+	Params        ReverseCreditTransactionParams
+	Body          *ReverseCreditTransactionJSONRequestBody
+}
+
+type ReverseCreditTransactionResponseObject interface {
+	VisitReverseCreditTransactionResponse(w http.ResponseWriter) error
+}
+
+type ReverseCreditTransaction201JSONResponse struct{ TransactionAppliedJSONResponse }
+
+func (response ReverseCreditTransaction201JSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction400ApplicationProblemPlusJSONResponse struct {
+	BadMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReverseCreditTransaction400ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReverseCreditTransaction401ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction402ApplicationProblemPlusJSONResponse struct {
+	InsufficientCreditsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReverseCreditTransaction402ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReverseCreditTransaction403ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction404ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+type ReverseCreditTransaction404ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReverseCreditTransaction404ResponseHeaders
+}
+
+func (response ReverseCreditTransaction404ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction409ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+type ReverseCreditTransaction409ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReverseCreditTransaction409ResponseHeaders
+}
+
+func (response ReverseCreditTransaction409ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReverseCreditTransaction413ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReverseCreditTransaction415ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction422ResponseHeaders struct {
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+type ReverseCreditTransaction422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers ReverseCreditTransaction422ResponseHeaders
+}
+
+func (response ReverseCreditTransaction422ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReverseCreditTransaction500ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReverseCreditTransaction503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ReverseCreditTransaction503ApplicationProblemPlusJSONResponse) VisitReverseCreditTransactionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCreditsRequestObject struct {
+	Params TransferCreditsParams
+	Body   *TransferCreditsJSONRequestBody
+}
+
+type TransferCreditsResponseObject interface {
+	VisitTransferCreditsResponse(w http.ResponseWriter) error
+}
+
+type TransferCredits201ResponseHeaders struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+type TransferCredits201JSONResponse struct {
+	Body    Transfer
+	Headers TransferCredits201ResponseHeaders
+}
+
+func (response TransferCredits201JSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits400ApplicationProblemPlusJSONResponse struct {
+	BadMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TransferCredits400ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TransferCredits401ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits402ApplicationProblemPlusJSONResponse struct {
+	InsufficientCreditsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TransferCredits402ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TransferCredits403ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TransferCredits404ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits409ApplicationProblemPlusJSONResponse struct {
+	BalanceLimitProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TransferCredits409ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TransferCredits413ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TransferCredits415ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits422ResponseHeaders struct {
+	XRequestID *string
+}
+
+type TransferCredits422ApplicationProblemPlusJSONResponse struct {
+	Body    Problem
+	Headers TransferCredits422ResponseHeaders
+}
+
+func (response TransferCredits422ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TransferCredits500ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferCredits503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response TransferCredits503ApplicationProblemPlusJSONResponse) VisitTransferCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DeleteMeRequestObject struct {
 	Body *DeleteMeJSONRequestBody
 }
@@ -6574,6 +10006,135 @@ type DebitMyCredits503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response DebitMyCredits503ApplicationProblemPlusJSONResponse) VisitDebitMyCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyCreditHoldsRequestObject struct {
+	Params ListMyCreditHoldsParams
+}
+
+type ListMyCreditHoldsResponseObject interface {
+	VisitListMyCreditHoldsResponse(w http.ResponseWriter) error
+}
+
+type ListMyCreditHolds200JSONResponse struct{ HoldsListedJSONResponse }
+
+func (response ListMyCreditHolds200JSONResponse) VisitListMyCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyCreditHolds400ApplicationProblemPlusJSONResponse struct {
+	BadCursorProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyCreditHolds400ApplicationProblemPlusJSONResponse) VisitListMyCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyCreditHolds401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyCreditHolds401ApplicationProblemPlusJSONResponse) VisitListMyCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyCreditHolds422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyCreditHolds422ApplicationProblemPlusJSONResponse) VisitListMyCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyCreditHolds500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyCreditHolds500ApplicationProblemPlusJSONResponse) VisitListMyCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyCreditHolds503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListMyCreditHolds503ApplicationProblemPlusJSONResponse) VisitListMyCreditHoldsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8518,6 +12079,7 @@ func (response UpdateUser503ApplicationProblemPlusJSONResponse) VisitUpdateUserR
 
 type GetUserCreditsRequestObject struct {
 	UserID UserID `json:"user_id"`
+	Params GetUserCreditsParams
 }
 
 type GetUserCreditsResponseObject interface {
@@ -9196,14 +12758,8 @@ func (response GrantUserCredits404ApplicationProblemPlusJSONResponse) VisitGrant
 	return err
 }
 
-type GrantUserCredits409ResponseHeaders struct {
-	IdempotentReplayed *string
-	XRequestID         *string
-}
-
 type GrantUserCredits409ApplicationProblemPlusJSONResponse struct {
-	Body    Problem
-	Headers GrantUserCredits409ResponseHeaders
+	BalanceLimitProblemApplicationProblemPlusJSONResponse
 }
 
 func (response GrantUserCredits409ApplicationProblemPlusJSONResponse) VisitGrantUserCreditsResponse(w http.ResponseWriter) error {
@@ -9305,6 +12861,589 @@ type GrantUserCredits503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GrantUserCredits503ApplicationProblemPlusJSONResponse) VisitGrantUserCreditsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserCreditHoldsRequestObject struct {
+	UserID UserID `json:"user_id"`
+	Params ListUserCreditHoldsParams
+}
+
+type ListUserCreditHoldsResponseObject interface {
+	VisitListUserCreditHoldsResponse(w http.ResponseWriter) error
+}
+
+type ListUserCreditHolds200JSONResponse struct{ HoldsListedJSONResponse }
+
+func (response ListUserCreditHolds200JSONResponse) VisitListUserCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserCreditHolds400ApplicationProblemPlusJSONResponse struct {
+	BadCursorProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserCreditHolds400ApplicationProblemPlusJSONResponse) VisitListUserCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserCreditHolds401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserCreditHolds401ApplicationProblemPlusJSONResponse) VisitListUserCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserCreditHolds403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserCreditHolds403ApplicationProblemPlusJSONResponse) VisitListUserCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserCreditHolds404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserCreditHolds404ApplicationProblemPlusJSONResponse) VisitListUserCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserCreditHolds422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserCreditHolds422ApplicationProblemPlusJSONResponse) VisitListUserCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserCreditHolds500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserCreditHolds500ApplicationProblemPlusJSONResponse) VisitListUserCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUserCreditHolds503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response ListUserCreditHolds503ApplicationProblemPlusJSONResponse) VisitListUserCreditHoldsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHoldRequestObject struct {
+	UserID UserID `json:"user_id"`
+	Params PlaceUserCreditHoldParams
+	Body   *PlaceUserCreditHoldJSONRequestBody
+}
+
+type PlaceUserCreditHoldResponseObject interface {
+	VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error
+}
+
+type PlaceUserCreditHold201ResponseHeaders struct {
+	CacheControl       *string
+	IdempotentReplayed *string
+	XRequestID         *string
+}
+
+type PlaceUserCreditHold201JSONResponse struct {
+	Body    Hold
+	Headers PlaceUserCreditHold201ResponseHeaders
+}
+
+func (response PlaceUserCreditHold201JSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHold400ApplicationProblemPlusJSONResponse struct {
+	BadMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceUserCreditHold400ApplicationProblemPlusJSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHold401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceUserCreditHold401ApplicationProblemPlusJSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHold402ApplicationProblemPlusJSONResponse struct {
+	InsufficientCreditsProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceUserCreditHold402ApplicationProblemPlusJSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(402)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHold403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceUserCreditHold403ApplicationProblemPlusJSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHold404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceUserCreditHold404ApplicationProblemPlusJSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHold413ApplicationProblemPlusJSONResponse struct {
+	RequestTooLargeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceUserCreditHold413ApplicationProblemPlusJSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHold415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceUserCreditHold415ApplicationProblemPlusJSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHold422ApplicationProblemPlusJSONResponse struct {
+	UnprocessableMoveProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceUserCreditHold422ApplicationProblemPlusJSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHold500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceUserCreditHold500ApplicationProblemPlusJSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PlaceUserCreditHold503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response PlaceUserCreditHold503ApplicationProblemPlusJSONResponse) VisitPlaceUserCreditHoldResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserCreditStatementRequestObject struct {
+	UserID UserID `json:"user_id"`
+	Params GetUserCreditStatementParams
+}
+
+type GetUserCreditStatementResponseObject interface {
+	VisitGetUserCreditStatementResponse(w http.ResponseWriter) error
+}
+
+type GetUserCreditStatement200ResponseHeaders struct {
+	CacheControl       *string
+	ContentDisposition *string
+	XRequestID         *string
+}
+
+type GetUserCreditStatement200TextCsvResponse struct {
+	Body          io.Reader
+	Headers       GetUserCreditStatement200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetUserCreditStatement200TextCsvResponse) VisitGetUserCreditStatementResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/csv")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.ContentDisposition != nil {
+		w.Header().Set("Content-Disposition", fmt.Sprint(*response.Headers.ContentDisposition))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetUserCreditStatement401ApplicationProblemPlusJSONResponse struct {
+	UnauthenticatedProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUserCreditStatement401ApplicationProblemPlusJSONResponse) VisitGetUserCreditStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.WWWAuthenticate != nil {
+		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserCreditStatement403ApplicationProblemPlusJSONResponse struct {
+	ForbiddenProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUserCreditStatement403ApplicationProblemPlusJSONResponse) VisitGetUserCreditStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserCreditStatement404ApplicationProblemPlusJSONResponse struct {
+	UserNotFoundProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUserCreditStatement404ApplicationProblemPlusJSONResponse) VisitGetUserCreditStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.IdempotentReplayed != nil {
+		w.Header().Set("Idempotent-Replayed", fmt.Sprint(*response.Headers.IdempotentReplayed))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserCreditStatement422ApplicationProblemPlusJSONResponse struct {
+	ValidationProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUserCreditStatement422ApplicationProblemPlusJSONResponse) VisitGetUserCreditStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(422)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserCreditStatement500ApplicationProblemPlusJSONResponse struct {
+	InternalProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUserCreditStatement500ApplicationProblemPlusJSONResponse) VisitGetUserCreditStatementResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserCreditStatement503ApplicationProblemPlusJSONResponse struct {
+	UnavailableProblemApplicationProblemPlusJSONResponse
+}
+
+func (response GetUserCreditStatement503ApplicationProblemPlusJSONResponse) VisitGetUserCreditStatementResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10403,6 +14542,33 @@ type StrictServerInterface interface {
 	// RegisterUser Register
 	// (POST /v1/auth/register)
 	RegisterUser(ctx context.Context, request RegisterUserRequestObject) (RegisterUserResponseObject, error)
+	// ApplyCreditBatch Apply a batch
+	// (POST /v1/credits/batches)
+	ApplyCreditBatch(ctx context.Context, request ApplyCreditBatchRequestObject) (ApplyCreditBatchResponseObject, error)
+	// RevokeCreditGrant Revoke a grant
+	// (POST /v1/credits/grants/{grant_id}/revoke)
+	RevokeCreditGrant(ctx context.Context, request RevokeCreditGrantRequestObject) (RevokeCreditGrantResponseObject, error)
+	// GetCreditHold Get a hold
+	// (GET /v1/credits/holds/{hold_id})
+	GetCreditHold(ctx context.Context, request GetCreditHoldRequestObject) (GetCreditHoldResponseObject, error)
+	// CaptureCreditHold Capture a hold
+	// (POST /v1/credits/holds/{hold_id}/capture)
+	CaptureCreditHold(ctx context.Context, request CaptureCreditHoldRequestObject) (CaptureCreditHoldResponseObject, error)
+	// IncrementCreditHold Hold more
+	// (POST /v1/credits/holds/{hold_id}/increment)
+	IncrementCreditHold(ctx context.Context, request IncrementCreditHoldRequestObject) (IncrementCreditHoldResponseObject, error)
+	// VoidCreditHold Void a hold
+	// (POST /v1/credits/holds/{hold_id}/void)
+	VoidCreditHold(ctx context.Context, request VoidCreditHoldRequestObject) (VoidCreditHoldResponseObject, error)
+	// ListCreditTransactions List the transactions of all users
+	// (GET /v1/credits/transactions)
+	ListCreditTransactions(ctx context.Context, request ListCreditTransactionsRequestObject) (ListCreditTransactionsResponseObject, error)
+	// ReverseCreditTransaction Reverse a transaction
+	// (POST /v1/credits/transactions/{transaction_id}/reversals)
+	ReverseCreditTransaction(ctx context.Context, request ReverseCreditTransactionRequestObject) (ReverseCreditTransactionResponseObject, error)
+	// TransferCredits Transfer credits
+	// (POST /v1/credits/transfers)
+	TransferCredits(ctx context.Context, request TransferCreditsRequestObject) (TransferCreditsResponseObject, error)
 	// DeleteMe Delete my account
 	// (DELETE /v1/me)
 	DeleteMe(ctx context.Context, request DeleteMeRequestObject) (DeleteMeResponseObject, error)
@@ -10418,6 +14584,9 @@ type StrictServerInterface interface {
 	// DebitMyCredits Spend my credits
 	// (POST /v1/me/credits/debits)
 	DebitMyCredits(ctx context.Context, request DebitMyCreditsRequestObject) (DebitMyCreditsResponseObject, error)
+	// ListMyCreditHolds List my holds
+	// (GET /v1/me/credits/holds)
+	ListMyCreditHolds(ctx context.Context, request ListMyCreditHoldsRequestObject) (ListMyCreditHoldsResponseObject, error)
 	// ListMyCreditTransactions List my transactions
 	// (GET /v1/me/credits/transactions)
 	ListMyCreditTransactions(ctx context.Context, request ListMyCreditTransactionsRequestObject) (ListMyCreditTransactionsResponseObject, error)
@@ -10466,6 +14635,15 @@ type StrictServerInterface interface {
 	// GrantUserCredits Grant credits to a user
 	// (POST /v1/users/{user_id}/credits/grants)
 	GrantUserCredits(ctx context.Context, request GrantUserCreditsRequestObject) (GrantUserCreditsResponseObject, error)
+	// ListUserCreditHolds List a user's holds
+	// (GET /v1/users/{user_id}/credits/holds)
+	ListUserCreditHolds(ctx context.Context, request ListUserCreditHoldsRequestObject) (ListUserCreditHoldsResponseObject, error)
+	// PlaceUserCreditHold Hold credits of a user
+	// (POST /v1/users/{user_id}/credits/holds)
+	PlaceUserCreditHold(ctx context.Context, request PlaceUserCreditHoldRequestObject) (PlaceUserCreditHoldResponseObject, error)
+	// GetUserCreditStatement Get a user's statement as CSV
+	// (GET /v1/users/{user_id}/credits/statement)
+	GetUserCreditStatement(ctx context.Context, request GetUserCreditStatementRequestObject) (GetUserCreditStatementResponseObject, error)
 	// ListUserCreditTransactions List a user's transactions
 	// (GET /v1/users/{user_id}/credits/transactions)
 	ListUserCreditTransactions(ctx context.Context, request ListUserCreditTransactionsRequestObject) (ListUserCreditTransactionsResponseObject, error)
@@ -11081,6 +15259,357 @@ func (sh *strictHandler) RegisterUser(ctx echo.Context) error {
 	return nil
 }
 
+// ApplyCreditBatch operation middleware
+func (sh *strictHandler) ApplyCreditBatch(ctx echo.Context, params ApplyCreditBatchParams) error {
+	var request ApplyCreditBatchRequestObject
+
+	request.Params = params
+
+	var body ApplyCreditBatchJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ApplyCreditBatch(ctx.Request().Context(), request.(ApplyCreditBatchRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ApplyCreditBatch")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ApplyCreditBatchResponseObject); ok {
+		return validResponse.VisitApplyCreditBatchResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeCreditGrant operation middleware
+func (sh *strictHandler) RevokeCreditGrant(ctx echo.Context, grantID GrantID, params RevokeCreditGrantParams) error {
+	var request RevokeCreditGrantRequestObject
+
+	request.GrantID = grantID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeCreditGrant(ctx.Request().Context(), request.(RevokeCreditGrantRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeCreditGrant")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeCreditGrantResponseObject); ok {
+		return validResponse.VisitRevokeCreditGrantResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCreditHold operation middleware
+func (sh *strictHandler) GetCreditHold(ctx echo.Context, holdID HoldID) error {
+	var request GetCreditHoldRequestObject
+
+	request.HoldID = holdID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCreditHold(ctx.Request().Context(), request.(GetCreditHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCreditHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCreditHoldResponseObject); ok {
+		return validResponse.VisitGetCreditHoldResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CaptureCreditHold operation middleware
+func (sh *strictHandler) CaptureCreditHold(ctx echo.Context, holdID HoldID, params CaptureCreditHoldParams) error {
+	var request CaptureCreditHoldRequestObject
+
+	request.HoldID = holdID
+	request.Params = params
+
+	var body CaptureCreditHoldJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CaptureCreditHold(ctx.Request().Context(), request.(CaptureCreditHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CaptureCreditHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CaptureCreditHoldResponseObject); ok {
+		return validResponse.VisitCaptureCreditHoldResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IncrementCreditHold operation middleware
+func (sh *strictHandler) IncrementCreditHold(ctx echo.Context, holdID HoldID, params IncrementCreditHoldParams) error {
+	var request IncrementCreditHoldRequestObject
+
+	request.HoldID = holdID
+	request.Params = params
+
+	var body IncrementCreditHoldJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IncrementCreditHold(ctx.Request().Context(), request.(IncrementCreditHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IncrementCreditHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IncrementCreditHoldResponseObject); ok {
+		return validResponse.VisitIncrementCreditHoldResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// VoidCreditHold operation middleware
+func (sh *strictHandler) VoidCreditHold(ctx echo.Context, holdID HoldID, params VoidCreditHoldParams) error {
+	var request VoidCreditHoldRequestObject
+
+	request.HoldID = holdID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.VoidCreditHold(ctx.Request().Context(), request.(VoidCreditHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "VoidCreditHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(VoidCreditHoldResponseObject); ok {
+		return validResponse.VisitVoidCreditHoldResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCreditTransactions operation middleware
+func (sh *strictHandler) ListCreditTransactions(ctx echo.Context, params ListCreditTransactionsParams) error {
+	var request ListCreditTransactionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCreditTransactions(ctx.Request().Context(), request.(ListCreditTransactionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCreditTransactions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCreditTransactionsResponseObject); ok {
+		return validResponse.VisitListCreditTransactionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReverseCreditTransaction operation middleware
+func (sh *strictHandler) ReverseCreditTransaction(ctx echo.Context, transactionID TransactionID, params ReverseCreditTransactionParams) error {
+	var request ReverseCreditTransactionRequestObject
+
+	request.TransactionID = transactionID
+	request.Params = params
+
+	var body ReverseCreditTransactionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReverseCreditTransaction(ctx.Request().Context(), request.(ReverseCreditTransactionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReverseCreditTransaction")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReverseCreditTransactionResponseObject); ok {
+		return validResponse.VisitReverseCreditTransactionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TransferCredits operation middleware
+func (sh *strictHandler) TransferCredits(ctx echo.Context, params TransferCreditsParams) error {
+	var request TransferCreditsRequestObject
+
+	request.Params = params
+
+	var body TransferCreditsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TransferCredits(ctx.Request().Context(), request.(TransferCreditsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TransferCredits")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TransferCreditsResponseObject); ok {
+		return validResponse.VisitTransferCreditsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // DeleteMe operation middleware
 func (sh *strictHandler) DeleteMe(ctx echo.Context) error {
 	var request DeleteMeRequestObject
@@ -11261,6 +15790,31 @@ func (sh *strictHandler) DebitMyCredits(ctx echo.Context, params DebitMyCreditsP
 		return err
 	} else if validResponse, ok := response.(DebitMyCreditsResponseObject); ok {
 		return validResponse.VisitDebitMyCreditsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListMyCreditHolds operation middleware
+func (sh *strictHandler) ListMyCreditHolds(ctx echo.Context, params ListMyCreditHoldsParams) error {
+	var request ListMyCreditHoldsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMyCreditHolds(ctx.Request().Context(), request.(ListMyCreditHoldsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMyCreditHolds")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListMyCreditHoldsResponseObject); ok {
+		return validResponse.VisitListMyCreditHoldsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -11652,10 +16206,11 @@ func (sh *strictHandler) UpdateUser(ctx echo.Context, userID UserID) error {
 }
 
 // GetUserCredits operation middleware
-func (sh *strictHandler) GetUserCredits(ctx echo.Context, userID UserID) error {
+func (sh *strictHandler) GetUserCredits(ctx echo.Context, userID UserID, params GetUserCreditsParams) error {
 	var request GetUserCreditsRequestObject
 
 	request.UserID = userID
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetUserCredits(ctx.Request().Context(), request.(GetUserCreditsRequestObject))
@@ -11794,6 +16349,107 @@ func (sh *strictHandler) GrantUserCredits(ctx echo.Context, userID UserID, param
 		return err
 	} else if validResponse, ok := response.(GrantUserCreditsResponseObject); ok {
 		return validResponse.VisitGrantUserCreditsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListUserCreditHolds operation middleware
+func (sh *strictHandler) ListUserCreditHolds(ctx echo.Context, userID UserID, params ListUserCreditHoldsParams) error {
+	var request ListUserCreditHoldsRequestObject
+
+	request.UserID = userID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUserCreditHolds(ctx.Request().Context(), request.(ListUserCreditHoldsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUserCreditHolds")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListUserCreditHoldsResponseObject); ok {
+		return validResponse.VisitListUserCreditHoldsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PlaceUserCreditHold operation middleware
+func (sh *strictHandler) PlaceUserCreditHold(ctx echo.Context, userID UserID, params PlaceUserCreditHoldParams) error {
+	var request PlaceUserCreditHoldRequestObject
+
+	request.UserID = userID
+	request.Params = params
+
+	var body PlaceUserCreditHoldJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PlaceUserCreditHold(ctx.Request().Context(), request.(PlaceUserCreditHoldRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PlaceUserCreditHold")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PlaceUserCreditHoldResponseObject); ok {
+		return validResponse.VisitPlaceUserCreditHoldResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUserCreditStatement operation middleware
+func (sh *strictHandler) GetUserCreditStatement(ctx echo.Context, userID UserID, params GetUserCreditStatementParams) error {
+	var request GetUserCreditStatementRequestObject
+
+	request.UserID = userID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUserCreditStatement(ctx.Request().Context(), request.(GetUserCreditStatementRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUserCreditStatement")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUserCreditStatementResponseObject); ok {
+		return validResponse.VisitGetUserCreditStatementResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"net/netip"
 
@@ -11,15 +10,11 @@ import (
 
 	"github.com/authservice/authservice/internal/apigen"
 	"github.com/authservice/authservice/internal/audit"
-	"github.com/authservice/authservice/internal/creditledger"
 	"github.com/authservice/authservice/internal/identity"
 	"github.com/authservice/authservice/internal/tokens"
 )
 
-var (
-	replayed    = "true"
-	emptyObject = json.RawMessage("{}")
-)
+var emptyObject = json.RawMessage("{}")
 
 // orNull is what a nil pointer is in JSON.
 func orNull[T any](p *T) nullable.Nullable[T] {
@@ -149,49 +144,6 @@ func toScopes(scopes []string) []apigen.Scope {
 		out[i] = apigen.Scope(s)
 	}
 	return out
-}
-
-func (s *server) toBalance(b creditledger.Balance) apigen.Balance {
-	out := apigen.Balance{
-		UserID: b.UserID, Balance: b.Balance, Held: b.Held, Available: b.Available(), Scale: s.o.Scale,
-		Sequence: b.Sequence, NextExpiry: nullable.NewNullNullable[apigen.NextExpiry](), UpdatedAt: b.UpdatedAt,
-	}
-	if b.NextExpiry != nil {
-		out.NextExpiry.Set(apigen.NextExpiry{Amount: b.NextExpiry.Amount, At: b.NextExpiry.At})
-	}
-	return out
-}
-
-func toTransaction(t creditledger.Transaction) apigen.Transaction {
-	burned := make([]apigen.Burn, len(t.Burned))
-	for i, b := range t.Burned {
-		burned[i] = apigen.Burn{GrantID: b.GrantID, Amount: b.Amount}
-	}
-	return apigen.Transaction{
-		ID: t.ID, UserID: t.UserID, Sequence: t.Sequence, Type: apigen.TransactionType(t.Type),
-		Amount: t.Amount, BalanceAfter: t.BalanceAfter, Reference: orNull(t.Reference),
-		Description: orNull(t.Note.Description), Metadata: orEmpty(t.Note.Metadata),
-		HoldID: orNull(t.HoldID), ReversesID: orNull(t.ReversesID), GrantID: orNull(t.GrantID),
-		Burned: burned, Actor: apigen.Actor{Type: apigen.ActorType(t.Actor.Type), ID: idOrNull(t.Actor.ID)},
-		Hash: hex.EncodeToString(t.Hash[:]), CreatedAt: t.CreatedAt,
-	}
-}
-
-// toApplied is the answer to a request that moved credits.
-func toApplied(r creditledger.Receipt) apigen.TransactionAppliedJSONResponse {
-	out := apigen.TransactionAppliedJSONResponse{Body: toTransaction(r.Transaction)}
-	if r.Replayed {
-		out.Headers.IdempotentReplayed = &replayed
-	}
-	return out
-}
-
-func toGrant(g creditledger.Grant) apigen.Grant {
-	return apigen.Grant{
-		ID: g.ID, UserID: g.UserID, Amount: g.Amount, Remaining: g.Remaining, Held: g.Held, Priority: int(g.Priority),
-		ExpiresAt: orNull(g.ExpiresAt), Status: apigen.GrantStatus(g.Status), TransactionID: g.TransactionID,
-		Reference: orNull(g.Reference), CreatedAt: g.CreatedAt,
-	}
 }
 
 func toJWK(k tokens.JWK) apigen.JSONWebKey {

@@ -89,6 +89,15 @@ func (e export) write(ctx context.Context, w io.Writer) error {
 		}
 		return page, more, err
 	}, toGrant)
+	out.text(`],"holds":[`)
+	before = uuid.Max
+	stream(out, func() ([]creditledger.Hold, bool, error) {
+		page, more, err := e.s.o.Ledger.Holds(ctx, user, before, exportPage)
+		if len(page) > 0 {
+			before = page[len(page)-1].ID
+		}
+		return page, more, err
+	}, toHold)
 	out.text(`],"transactions":[`)
 	sequence := int64(0)
 	stream(out, func() ([]creditledger.Transaction, bool, error) {
