@@ -95,7 +95,8 @@ func TestDev(t *testing.T) {
 	admin, user := first.logIn(t, first.info.Admin), first.logIn(t, first.info.User)
 	require.Equal(t, authclient.UserRoleAdmin, admin.session.User.Role)
 	balance := user.balance(t)
-	require.Positive(t, balance.Balance)
+	require.Positive(t, balance.Held)
+	require.Positive(t, balance.Available)
 	backend := first.as(t, "X-API-Key", first.info.APIKey)
 	backend.grant(t, user.id(), 1)
 	for _, url := range []string{first.info.DocsURL, first.info.OpsURL + "/metrics"} {
@@ -120,7 +121,8 @@ func TestDev(t *testing.T) {
 	last := startDev(t, dir)
 	require.Equal(t, first.info.Admin, last.info.Admin)
 	require.Equal(t, first.info.APIKey, last.info.APIKey)
-	require.Equal(t, balance.Balance+1, last.logIn(t, last.info.User).balance(t).Balance, "granted once, kept")
+	after := last.logIn(t, last.info.User).balance(t)
+	require.Equal(t, []int64{balance.Balance + 1, balance.Held}, []int64{after.Balance, after.Held}, "granted once, held once, kept")
 	last.interrupt(t)
 	requireNobody(t, last.info)
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -16,8 +18,9 @@ type login struct {
 	Password string `json:"password"`
 }
 
-// seed makes an administrator, a user with credits, and an API key with every
-// scope, where they are missing, and fills in how to log in as them.
+// seed makes an administrator, a user with credits, some of them held, and an
+// API key with every scope, where they are missing, and fills in how to log in
+// as them.
 func seed(ctx context.Context, d *domain, state *devState, info *devInfo, progress func(string)) error {
 	info.Admin = login{"admin@example.com", state.AdminPassword}
 	info.User = login{"user@example.com", state.UserPassword}
@@ -29,7 +32,7 @@ func seed(ctx context.Context, d *domain, state *devState, info *devInfo, progre
 	if err != nil {
 		return err
 	}
-	if err := grantOnce(ctx, d, admin.ID, user.ID); err != nil {
+	if err := creditOnce(ctx, d, admin.ID, user.ID); err != nil {
 		return err
 	}
 	info.APIKey, err = ensureKey(ctx, d, admin.ID, state)
@@ -45,17 +48,30 @@ func ensureUser(ctx context.Context, d *domain, n identity.NewUser, progress fun
 	return d.identity.CreateUser(ctx, n)
 }
 
-// grantOnce gives the demo user credits under a fixed key, so that a later start adds none.
-func grantOnce(ctx context.Context, d *domain, admin, user uuid.UUID) error {
-	reference, description := "demo", "Credits to try things out with"
-	_, err := d.ledger.Grant(ctx, creditledger.Request{
-		Actor: creditledger.Actor{Type: creditledger.ActorUser, ID: admin}, Key: "authservice-dev-demo-grant",
-		Fingerprint: sha256.Sum256([]byte("demo grant")),
-		Refusal:     func(e *apperr.Error) (int, []byte) { return 409, []byte(e.Detail) },
-	}, creditledger.GrantParams{
+// creditOnce gives the demo user credits, and holds some of them for a year,
+// under fixed keys, so that a later start adds none.
+func creditOnce(ctx context.Context, d *domain, admin, user uuid.UUID) error {
+	request := func(what string) creditledger.Request {
+		return creditledger.Request{
+			Actor: creditledger.Actor{Type: creditledger.ActorUser, ID: admin}, Key: "authservice-dev-demo-" + what,
+			Fingerprint: sha256.Sum256([]byte("demo " + what)),
+			Refusal:     func(e *apperr.Error) (int, []byte) { return 409, []byte(e.Detail) },
+		}
+	}
+	reference, gift, booking := "demo", "Credits to try things out with", "A booking that is yet to be captured"
+	_, err := d.ledger.Grant(ctx, request("grant"), creditledger.GrantParams{
 		UserID: user, Amount: 100_000, Priority: creditledger.DefaultPriority, Reference: &reference,
-		Note: creditledger.Note{Description: &description},
+		Note: creditledger.Note{Description: &gift},
 	})
+	if err != nil {
+		return err
+	}
+	_, err = d.ledger.Hold(ctx, request("hold"), creditledger.HoldParams{
+		UserID: user, Amount: 2_500, ExpiresIn: 365 * 24 * time.Hour, Reference: &reference, Note: creditledger.Note{Description: &booking},
+	})
+	if refused := new(creditledger.Refused); errors.As(err, &refused) {
+		return nil // in a directory of before, where the credits may be spent
+	}
 	return err
 }
 
