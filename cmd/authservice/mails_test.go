@@ -246,3 +246,17 @@ func TestServe_RefusesMailSettings(t *testing.T) {
 		})
 	}
 }
+
+// What the ledger does to a person's credits, they are told.
+func TestMails_Credits(t *testing.T) {
+	t.Parallel()
+	s, box := startServiceWithMail(t, "AUTH_MAIL_LOW_BALANCE=5000")
+	user := s.user(t)
+	email := user.session.User.Email
+	s.admin(t).grant(t, user.id(), 10_050)
+	mailed(t, box, email, "100.50 credits for you")
+	require.Equal(t, 201, user.debit(t, uuid.NewString(), authclient.DebitRequest{Amount: 5_000}).StatusCode())
+	require.Equal(t, 201, user.debit(t, uuid.NewString(), authclient.DebitRequest{Amount: 1_000}).StatusCode())
+	low, _ := mailed(t, box, email, "running low")
+	require.Contains(t, low.Text, "40.50 credits left, less than 50.00")
+}

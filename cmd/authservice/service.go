@@ -59,7 +59,7 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, log *sl
 		return nil, err
 	}
 	d := &domain{
-		pool: pool, audit: audit.New(pool, time.Now), ledger: creditledger.New(pool, creditledger.Options{Now: time.Now}),
+		pool: pool, audit: audit.New(pool, time.Now),
 		limits: ratelimit.New(pool, ratelimit.Options{Key: tokens.DeriveKey(key, "limits"), Enabled: c.RateLimitEnabled, Now: time.Now}),
 	}
 	if d.tokens, err = openTokens(ctx, c, pool, sealer, d.audit); err != nil {
@@ -72,12 +72,26 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, log *sl
 	if err != nil {
 		return nil, err
 	}
+	credits := creditledger.Options{LowBalance: c.Mail.LowBalance}
+	if mailer != nil {
+		credits.Notify = d.tellOfCredits
+	}
+	d.ledger = creditledger.New(pool, credits)
 	d.identity = identity.New(pool, identity.Rooms{
 		Tokens: d.tokens, Audit: d.audit, Limiter: d.limits, Jobs: d.jobs, Sealer: sealer, Mailer: mailer,
 		UserCreated: d.ledger.OpenAccount, UserDeleted: d.ledger.CloseAccount,
 	}, identityOptions(c, key))
 	d.registerJobs(log)
 	return d, nil
+}
+
+// tellOfCredits passes on to people what the ledger says that they may want to know.
+func (d *domain) tellOfCredits(ctx context.Context, tx pgx.Tx, notices []creditledger.Notice) error {
+	told := make([]identity.CreditNotice, len(notices))
+	for i, n := range notices {
+		told[i] = identity.CreditNotice(n)
+	}
+	return d.identity.TellOfCredits(ctx, tx, told)
 }
 
 func openTokens(ctx context.Context, c config.Config, pool *pgxpool.Pool, sealer *tokens.Sealer, events *audit.Log) (*tokens.Service, error) {
