@@ -120,6 +120,8 @@ func refusal(e *apperr.Error) (status int, body []byte) {
 		return http.StatusNotFound, body
 	case apperr.Conflict:
 		return http.StatusConflict, body
+	case apperr.Invalid:
+		return http.StatusUnprocessableEntity, body
 	default:
 		return http.StatusInternalServerError, body
 	}
