@@ -24,7 +24,7 @@ import (
 func TestLedger_IsLinearizable(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	const windows, clients, requests = 12, 8, 8
+	const windows, clients, requests = 6, 8, 8
 	for n := range windows {
 		w := newWindow(t, b)
 		atOnce(clients, func(client int) {

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// Each check has dozens of steps on a database; -rapid.checks says more or fewer.
-	_ = flag.Set("rapid.checks", "40")
+	_ = flag.Set("rapid.checks", "12")
 	pgtest.Main(m)
 }
 
@@ -28,7 +28,7 @@ func TestLedger_LikeTheModel(t *testing.T) {
 	b := setup(t)
 	rapid.Check(t, func(t *rapid.T) {
 		c := newComparison(t, b)
-		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			c.step(t)
 			c.requireSameState(t)
 		}

@@ -24,9 +24,9 @@ import (
 func TestLedger_Storm(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ accounts, clients, requests int }{
-		{1, 32, 40},
-		{16, 48, 25},
-		{1000, 32, 40},
+		{1, 32, 12},
+		{16, 32, 14},
+		{1000, 32, 24},
 	} {
 		t.Run(fmt.Sprint(c.accounts), func(t *testing.T) {
 			t.Parallel()

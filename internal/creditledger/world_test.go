@@ -256,7 +256,7 @@ func requireAlike(t T, left, right *world) {
 // live does the same in all worlds, a few times, with the same outcome.
 func live(t *rapid.T, worlds ...*world) {
 	t.Helper()
-	for range rapid.IntRange(0, 8).Draw(t, "acts") {
+	for range rapid.IntRange(0, 5).Draw(t, "acts") {
 		do := drawAct(t)
 		first := do(t, worlds[0])
 		for _, w := range worlds[1:] {
