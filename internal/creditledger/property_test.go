@@ -28,7 +28,7 @@ func TestLedger_LikeTheModel(t *testing.T) {
 	b := setup(t)
 	rapid.Check(t, func(t *rapid.T) {
 		c := newComparison(t, b)
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+		for range rapid.IntRange(20, 60).Draw(t, "steps") {
 			c.step(t)
 			c.requireSameState(t)
 		}
