@@ -115,11 +115,11 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	if err := db.migrate(ctx); err != nil {
 		return err
 	}
-	pool, err := openPool(ctx, c)
+	pool, closePool, err := openPool(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
+	defer closePool()
 	d, err := newDomain(ctx, c, pool, log)
 	if err != nil {
 		return err

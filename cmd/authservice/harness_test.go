@@ -54,15 +54,22 @@ func newEncryptionKey() string {
 // startServiceWithMail runs the service with a mail server of the test's own.
 func startServiceWithMail(t *testing.T, settings ...string) (*service, *devmail.Mailbox) {
 	t.Helper()
+	box, mail := startMailbox(t)
+	return startService(t, append(mail, settings...)...), box
+}
+
+// startMailbox runs a mail server, and returns the settings of a service that sends there.
+func startMailbox(t *testing.T) (box *devmail.Mailbox, settings []string) {
+	t.Helper()
 	box, err := devmail.Start("127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, box.Close()) })
 	host, port, err := net.SplitHostPort(box.Addr())
 	require.NoError(t, err)
-	return startService(t, append([]string{
+	return box, []string{
 		"AUTH_SMTP_HOST=" + host, "AUTH_SMTP_PORT=" + port, "AUTH_SMTP_TLS=none",
 		"AUTH_SMTP_FROM=Test <no-reply@example.com>", "AUTH_PUBLIC_URL=https://auth.example.com",
-	}, settings...)...), box
+	}
 }
 
 var linkToken = regexp.MustCompile(`https://auth\.example\.com/[a-z-]+#(?:invited=1&)?token=(\S+)`)
@@ -90,6 +97,7 @@ func environOn(db *pgtest.Database, settings ...string) []string {
 		"AUTH_OPS_ADDR=127.0.0.1:0",
 		"AUTH_BCRYPT_COST=4",
 		"AUTH_DATABASE_MIN_CONNS=0",
+		"AUTH_DATABASE_SILENCE_TIMEOUT=9s", // of a machine that is only busy
 	}, settings...)
 }
 
@@ -117,21 +125,7 @@ func startServiceOn(t *testing.T, db *pgtest.Database, settings ...string) *serv
 	t.Cleanup(func() { s.stop() })
 
 	ready := make(chan struct{})
-	go func() {
-		lines := bufio.NewScanner(reader)
-		for lines.Scan() {
-			_, _ = s.logs.Write(append(lines.Bytes(), '\n'))
-			var line struct {
-				Message string `json:"message"`
-				URL     string `json:"url"`
-				OpsURL  string `json:"ops_url"`
-			}
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "ready" {
-				s.url, s.opsURL = line.URL, line.OpsURL
-				close(ready)
-			}
-		}
-	}()
+	go s.follow(reader, ready)
 	select {
 	case <-ready:
 	case <-exited:
@@ -140,6 +134,23 @@ func startServiceOn(t *testing.T, db *pgtest.Database, settings ...string) *serv
 		t.Fatalf("the service is not ready:\n%s", s.logs)
 	}
 	return s
+}
+
+// follow collects the log, and learns from it where the service is, once it is ready.
+func (s *service) follow(stdout io.Reader, ready chan<- struct{}) {
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		_, _ = s.logs.Write(append(lines.Bytes(), '\n'))
+		var line struct {
+			Message string `json:"message"`
+			URL     string `json:"url"`
+			OpsURL  string `json:"ops_url"`
+		}
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "ready" {
+			s.url, s.opsURL = line.URL, line.OpsURL
+			close(ready)
+		}
+	}
 }
 
 // caller is a client of the service with certain credentials.

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
 	"testing"
 
 	"github.com/authservice/authservice/internal/pgtest"
@@ -17,10 +14,7 @@ const asProgram = "AUTHSERVICE_TEST_AS_PROGRAM"
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		_ = os.Unsetenv(asProgram)
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := run(ctx, os.Args[1:], processEnv())
-		stop()
-		os.Exit(code)
+		main()
 	}
 	pgtest.Main(m, everyOperationTested)
 }

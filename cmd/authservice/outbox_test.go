@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -93,40 +88,11 @@ func TestOutbox_ServerDown(t *testing.T) {
 	}
 }
 
-// process is `authservice serve` in a process of its own.
-type process struct {
-	*service
-	cmd *exec.Cmd
-}
-
-func startProcess(t *testing.T, on *service) *process {
-	t.Helper()
-	p := &process{service: &service{db: on.db, environ: on.environ}, cmd: exec.Command(os.Args[0], "serve")}
-	p.cmd.Env = append(slices.Clip(cleanEnviron), append([]string{asProgram + "=1"}, on.environ...)...)
-	problems := &lockedBuffer{}
-	p.cmd.Stderr = problems
-	stdout, err := p.cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, p.cmd.Start())
-	t.Cleanup(func() { p.kill(t) })
-	lines := bufio.NewReader(stdout)
-	for p.url == "" {
-		line, err := lines.ReadBytes('\n')
-		require.NoError(t, err, problems.String())
-		var ready struct{ Message, URL string }
-		if json.Unmarshal(line, &ready) == nil && ready.Message == "ready" {
-			p.url = ready.URL
-		}
-	}
-	go func() { _, _ = io.Copy(io.Discard, lines) }()
-	return p
-}
-
 // kill is kill -9, and the time until others notice.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
 	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	<-p.exited
 	for _, sql := range []string{
 		"UPDATE river_job SET attempted_at = now() - interval '1 hour' WHERE state = 'running'",
 		"DELETE FROM river_leader",
@@ -144,13 +110,12 @@ func TestOutbox_Killed(t *testing.T) {
 	t.Parallel()
 	mail := startSwitchboard(t)
 	db := pgtest.New(t)
-	on := &service{db: db, environ: environOn(db, append(mail.settings, newEncryptionKey(), "AUTH_RATE_LIMIT_ENABLED=false")...)}
 
 	var people []string
 	moments := []string{replyGreeting, replyContent, replyTaken, "", replyTaken, ""}
 	for _, moment := range moments {
 		mail.hold(moment)
-		p := startProcess(t, on)
+		p := startProcess(t, db, mail.settings...)
 		for range 4 {
 			email := uuid.NewString() + "@example.com"
 			registered, err := p.anonymous(t).RegisterUserWithResponse(t.Context(), authclient.RegisterRequest{Email: email, Password: testPassword})
@@ -168,7 +133,7 @@ func TestOutbox_Killed(t *testing.T) {
 	}
 
 	mail.hold("")
-	last := startProcess(t, on)
+	last := startProcess(t, db, mail.settings...)
 	last.requireSent(t)
 	again := 0
 	for _, email := range people {

@@ -83,12 +83,13 @@ func (e env) withDomain(ctx context.Context, do func(context.Context, *domain) e
 	if err != nil {
 		return err
 	}
-	pool, err := openPool(ctx, c)
+	log := telemetry.NewLogger(e.stderr, c.Log.Format, "warn")
+	pool, closePool, err := openPool(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
-	d, err := newDomain(ctx, c, pool, telemetry.NewLogger(e.stderr, c.Log.Format, "warn"))
+	defer closePool()
+	d, err := newDomain(ctx, c, pool, log)
 	if err != nil {
 		return err
 	}

@@ -41,11 +41,11 @@ func serve(ctx context.Context, c config.Config, e env) error {
 		return err
 	}
 	defer l.close()
-	pool, err := openPool(ctx, c)
+	pool, closePool, err := openPool(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
+	defer closePool()
 	if err := migrated(ctx, c, pool, log); err != nil {
 		return err
 	}

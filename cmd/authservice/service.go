@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,16 +40,23 @@ type domain struct {
 	ledger   *creditledger.Ledger
 }
 
-func openPool(ctx context.Context, c config.Config) (*pgxpool.Pool, error) {
-	pool, err := pgdb.Open(ctx, c.DatabaseURL.Reveal(), pgdb.PoolOptions{
+// openPool opens the database and watches it, until closePool is called.
+func openPool(ctx context.Context, c config.Config, log *slog.Logger) (pool *pgxpool.Pool, closePool func(), err error) {
+	watch := pgdb.NewWatch(c.Database.SilenceTimeout, log)
+	pool, err = pgdb.Open(ctx, c.DatabaseURL.Reveal(), pgdb.PoolOptions{
 		MaxConns: c.Database.MaxConns, MinConns: c.Database.MinConns,
 		MaxConnLifetime: c.Database.MaxConnLifetime, MaxConnIdleTime: c.Database.MaxConnIdleTime,
-		ConnectTimeout: c.Database.ConnectTimeout, StatementTimeout: c.Database.StatementTimeout, LockTimeout: c.Database.LockTimeout,
+		ConnectTimeout: c.Database.ConnectTimeout, AcquireTimeout: c.Database.AcquireTimeout,
+		StatementTimeout: c.Database.StatementTimeout, LockTimeout: c.Database.LockTimeout, Watch: watch,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+		return nil, nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	return pool, nil
+	// The database is needed longer than ctx lasts: to finish what was begun.
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var ended sync.WaitGroup
+	ended.Go(func() { watch.Run(watching) })
+	return pool, func() { stop(); ended.Wait(); pool.Close() }, nil
 }
 
 // newDomain joins the rooms. Whoever calls it closes the pool.

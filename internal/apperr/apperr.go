@@ -38,6 +38,8 @@ type Error struct {
 	Shortfall *Shortfall
 	// RetryAfter is set with TooMany and Unavailable: when another try makes sense.
 	RetryAfter time.Duration
+	// Reason tells the log what stands behind a code of many causes; empty for none.
+	Reason string
 
 	cause error
 	stack []uintptr
@@ -106,6 +108,13 @@ func (e *Error) WithFields(fields ...Field) *Error {
 func (e *Error) Because(cause error) *Error {
 	c := *e
 	c.cause = cause
+	return &c
+}
+
+// WithReason returns a copy of e with a reason for the logs.
+func (e *Error) WithReason(reason string) *Error {
+	c := *e
+	c.Reason = reason
 	return &c
 }
 

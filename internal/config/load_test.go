@@ -21,7 +21,7 @@ func defaults() Config {
 		Ops: Ops{Addr: "127.0.0.1:9090"},
 		Database: Database{
 			MaxConns: 16, MinConns: 2, MaxConnLifetime: time.Hour, MaxConnIdleTime: 10 * time.Minute,
-			ConnectTimeout: 5 * time.Second, StatementTimeout: 8 * time.Second, LockTimeout: 4 * time.Second, Migrate: true,
+			ConnectTimeout: 5 * time.Second, AcquireTimeout: 4 * time.Second, SilenceTimeout: 3 * time.Second, StatementTimeout: 8 * time.Second, LockTimeout: 4 * time.Second, Migrate: true,
 		},
 		BcryptCost: 12, BcryptQueue: 32,
 		AccessTokenTTL: 15 * time.Minute, RefreshTokenTTL: 720 * time.Hour, RefreshGrace: 30 * time.Second, SessionTTL: 2160 * time.Hour, MaxSessions: 20,
@@ -53,7 +53,8 @@ func TestConfig_Load(t *testing.T) {
 			"AUTH_HTTP_ADDR=127.0.0.1:1", "AUTH_HTTP_READ_HEADER_TIMEOUT=1s", "AUTH_HTTP_READ_TIMEOUT=2s", "AUTH_HTTP_WRITE_TIMEOUT=40s",
 			"AUTH_HTTP_IDLE_TIMEOUT=4s", "AUTH_HTTP_REQUEST_TIMEOUT=20s", "AUTH_HTTP_SHUTDOWN_TIMEOUT=6s", "AUTH_OPS_ADDR=[::1]:2",
 			"AUTH_DATABASE_MAX_CONNS=7", "AUTH_DATABASE_MIN_CONNS=6", "AUTH_DATABASE_MAX_CONN_LIFETIME=7s", "AUTH_DATABASE_MAX_CONN_IDLE_TIME=8s",
-			"AUTH_DATABASE_CONNECT_TIMEOUT=9s", "AUTH_DATABASE_STATEMENT_TIMEOUT=11s", "AUTH_DATABASE_LOCK_TIMEOUT=10s", "AUTH_DATABASE_MIGRATE=false",
+			"AUTH_DATABASE_CONNECT_TIMEOUT=9s", "AUTH_DATABASE_ACQUIRE_TIMEOUT=12s", "AUTH_DATABASE_SILENCE_TIMEOUT=13s",
+			"AUTH_DATABASE_STATEMENT_TIMEOUT=11s", "AUTH_DATABASE_LOCK_TIMEOUT=10s", "AUTH_DATABASE_MIGRATE=false",
 			"AUTH_ENCRYPTION_KEY=" + goodKey, "AUTH_PASSWORD_PEPPER=" + goodPepper, "AUTH_PASSWORD_PEPPER_PREVIOUS=" + olderPepper,
 			"AUTH_BCRYPT_COST=4", "AUTH_BCRYPT_CONCURRENCY=5", "AUTH_BCRYPT_QUEUE=6", "AUTH_REQUIRE_EMAIL_VERIFICATION=true",
 			"AUTH_ACCESS_TOKEN_TTL=1m", "AUTH_REFRESH_TOKEN_TTL=2m", "AUTH_REFRESH_GRACE=3s", "AUTH_SESSION_TTL=4m", "AUTH_MAX_SESSIONS=7",
@@ -80,7 +81,7 @@ func TestConfig_Load(t *testing.T) {
 			Ops: Ops{Addr: "[::1]:2"},
 			Database: Database{
 				MaxConns: 7, MinConns: 6, MaxConnLifetime: 7 * time.Second, MaxConnIdleTime: 8 * time.Second,
-				ConnectTimeout: 9 * time.Second, StatementTimeout: 11 * time.Second, LockTimeout: 10 * time.Second,
+				ConnectTimeout: 9 * time.Second, AcquireTimeout: 12 * time.Second, SilenceTimeout: 13 * time.Second, StatementTimeout: 11 * time.Second, LockTimeout: 10 * time.Second,
 			},
 			BcryptCost: 4, BcryptConcurrency: 5, BcryptQueue: 6, RequireEmailVerification: true,
 			AccessTokenTTL: time.Minute, RefreshTokenTTL: 2 * time.Minute, RefreshGrace: 3 * time.Second, SessionTTL: 4 * time.Minute, MaxSessions: 7,
@@ -169,7 +170,7 @@ func TestConfig_Reserved(t *testing.T) {
 	require.Empty(t, diff(defaults(), load(t, all...)))
 	require.Equal(t, Reserved, ReservedIn(all), "all of them, sorted")
 
-	require.Equal(t, []string{"AUTH_CORS_ORIGINS"}, ReservedIn(environ("AUTH_CORS_ORIGINS=x", "AUTH_LOGSTASH_ADDR=", "AUTH_JWT_AUDIENCE=x")))
+	require.Equal(t, []string{"AUTH_LOGSTASH_ADDR"}, ReservedIn(environ("AUTH_LOGSTASH_ADDR=x", "AUTH_JWT_AUDIENCE=x")))
 	require.Empty(t, ReservedIn(environ()))
 	for _, name := range names() {
 		require.NotContains(t, Reserved, name)

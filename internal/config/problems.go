@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // problems are what is wrong with the settings: for each variable the first
@@ -28,6 +29,10 @@ func (p *problems) must(ok bool, variable, complaint string) {
 	if !ok {
 		p.add(variable, complaint)
 	}
+}
+
+func (p *problems) positive(d time.Duration, variable string) {
+	p.must(d > 0, variable, "must be longer than nothing")
 }
 
 func (p *problems) err() error { return errors.Join(p.errs...) }

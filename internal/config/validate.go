@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/mail"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -24,7 +23,6 @@ func (c *Config) validate(p *problems) {
 	oneOf := func(value, name string, allowed ...string) {
 		must(slices.Contains(allowed, value), name, "must be one of "+strings.Join(allowed, ", "))
 	}
-	positive := func(d time.Duration, name string) { must(d > 0, name, "must be longer than nothing") }
 
 	oneOf(c.Env, "AUTH_ENV", Development, Staging, Production)
 	must(c.DatabaseURL.IsSet(), databaseURL, "must not be empty") // as a file may be
@@ -61,28 +59,8 @@ func (c *Config) validate(p *problems) {
 	must(c.CreditsScale >= 0 && c.CreditsScale <= 9, "AUTH_CREDITS_SCALE", "must be from 0 to 9")
 	oneOf(c.Log.Format, "AUTH_LOG_FORMAT", "text", "json")
 	oneOf(c.Log.Level, "AUTH_LOG_LEVEL", "debug", "info", "warn", "error")
-
-	for name, address := range map[string]string{"AUTH_HTTP_ADDR": c.HTTP.Addr, "AUTH_OPS_ADDR": c.Ops.Addr} {
-		_, port, err := net.SplitHostPort(address)
-		_, portErr := strconv.ParseUint(port, 10, 16)
-		must(err == nil && portErr == nil, name, "must be an address such as 127.0.0.1:8080")
-	}
-	positive(c.HTTP.ReadHeaderTimeout, "AUTH_HTTP_READ_HEADER_TIMEOUT")
-	positive(c.HTTP.ReadTimeout, "AUTH_HTTP_READ_TIMEOUT")
-	positive(c.HTTP.WriteTimeout, "AUTH_HTTP_WRITE_TIMEOUT")
-	positive(c.HTTP.IdleTimeout, "AUTH_HTTP_IDLE_TIMEOUT")
-	positive(c.HTTP.RequestTimeout, "AUTH_HTTP_REQUEST_TIMEOUT")
-	positive(c.HTTP.ShutdownTimeout, "AUTH_HTTP_SHUTDOWN_TIMEOUT")
-	must(c.HTTP.WriteTimeout > c.HTTP.RequestTimeout, "AUTH_HTTP_WRITE_TIMEOUT", "must be longer than AUTH_HTTP_REQUEST_TIMEOUT")
-
-	d := c.Database
-	must(d.MaxConns > 0, "AUTH_DATABASE_MAX_CONNS", "must be at least 1")
-	must(d.MinConns >= 0 && d.MinConns <= d.MaxConns, "AUTH_DATABASE_MIN_CONNS", "must be from 0 to AUTH_DATABASE_MAX_CONNS")
-	positive(d.MaxConnLifetime, "AUTH_DATABASE_MAX_CONN_LIFETIME")
-	positive(d.MaxConnIdleTime, "AUTH_DATABASE_MAX_CONN_IDLE_TIME")
-	positive(d.ConnectTimeout, "AUTH_DATABASE_CONNECT_TIMEOUT")
-	must(d.StatementTimeout > 0 && d.StatementTimeout < c.HTTP.RequestTimeout, "AUTH_DATABASE_STATEMENT_TIMEOUT", "must be shorter than AUTH_HTTP_REQUEST_TIMEOUT")
-	must(d.LockTimeout > 0 && d.LockTimeout < d.StatementTimeout, "AUTH_DATABASE_LOCK_TIMEOUT", "must be shorter than AUTH_DATABASE_STATEMENT_TIMEOUT")
+	c.checkHTTP(p)
+	c.checkDatabase(p)
 }
 
 func (c *Config) checkSecrets(p *problems) {

@@ -99,6 +99,8 @@ func TestConfig_Refuses(t *testing.T) {
 		{"AUTH_DATABASE_MAX_CONN_LIFETIME=0s", "must be longer than nothing"},
 		{"AUTH_DATABASE_MAX_CONN_IDLE_TIME=0s", "must be longer than nothing"},
 		{"AUTH_DATABASE_CONNECT_TIMEOUT=0s", "must be longer than nothing"},
+		{"AUTH_DATABASE_ACQUIRE_TIMEOUT=10s", "must be shorter than AUTH_HTTP_REQUEST_TIMEOUT"},
+		{"AUTH_DATABASE_SILENCE_TIMEOUT=0s", "must be shorter than AUTH_HTTP_REQUEST_TIMEOUT"},
 		{"AUTH_DATABASE_STATEMENT_TIMEOUT=10s", "must be shorter than AUTH_HTTP_REQUEST_TIMEOUT"},
 		{"AUTH_DATABASE_LOCK_TIMEOUT=8s", "must be shorter than AUTH_DATABASE_STATEMENT_TIMEOUT"},
 		{"AUTH_DATABASE_LOCK_TIMEOUT=0s", "must be shorter than AUTH_DATABASE_STATEMENT_TIMEOUT"},

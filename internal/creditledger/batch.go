@@ -64,7 +64,7 @@ func (l *Ledger) postBatch(ops []*operation, wait bool) (locked []*operation) {
 		switch {
 		case err == nil:
 			return locked
-		case try < batchTries && (pgdb.Retryable(err) || keyIsTaken(err) || pgdb.Broken(err)):
+		case try < batchTries && (pgdb.Retryable(err) || keyIsTaken(err)):
 			// Safe whatever became of this try: what it applied is found under its keys.
 			time.Sleep(rand.N(time.Duration(try) * 5 * time.Millisecond)) //nolint:gosec // only spreads tries
 		case len(ops) > 1 && !pgdb.Passing(err):

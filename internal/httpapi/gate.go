@@ -16,6 +16,7 @@ import (
 	"github.com/authservice/authservice/internal/apperr"
 	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/identity"
+	"github.com/authservice/authservice/internal/pgdb"
 )
 
 // Names of the contract that the gate lives by.
@@ -174,14 +175,20 @@ func (g *gate) pass(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-func (g *gate) authenticate(req *http.Request, op *operation) (identity.Caller, error) {
-	if scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		return g.identity.AuthenticateToken(req.Context(), token)
-	}
-	if key := req.Header.Get("X-API-Key"); key != "" && op.apiKey {
-		return g.identity.AuthenticateKey(req.Context(), key)
-	}
-	return identity.Caller{}, errAuthenticationRequired
+func (g *gate) authenticate(req *http.Request, op *operation) (caller identity.Caller, err error) {
+	ctx := req.Context()
+	err = pgdb.Read(ctx, func() (err error) {
+		if scheme, token, _ := strings.Cut(req.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+			caller, err = g.identity.AuthenticateToken(ctx, token)
+			return err
+		}
+		if key := req.Header.Get("X-API-Key"); key != "" && op.apiKey {
+			caller, err = g.identity.AuthenticateKey(ctx, key)
+			return err
+		}
+		return errAuthenticationRequired
+	})
+	return caller, err
 }
 
 func (op *operation) authorize(caller identity.Caller, c echo.Context) error {

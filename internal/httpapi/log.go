@@ -35,6 +35,9 @@ func (s *server) logCall(c echo.Context, call *call, took time.Duration) {
 	level := slog.LevelInfo
 	if call.err != nil {
 		attrs = append(attrs, slog.String("error.code", call.err.Code))
+		if call.err.Reason != "" {
+			attrs = append(attrs, slog.String("event.reason", call.err.Reason))
+		}
 		if cause := call.err.Unwrap(); cause != nil {
 			attrs = append(attrs, slog.String("error.message", cause.Error()))
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/authservice/authservice/internal/apperr"
 	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/identity"
+	"github.com/authservice/authservice/internal/pgdb"
 )
 
 var validRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -49,6 +50,24 @@ func (s *server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		s.logCall(c, call, time.Since(started))
 		return nil
+	}
+}
+
+// readAgain repeats a GET whose connection to the database broke under it: a read
+// that was carried out twice is none the worse for it.
+func readAgain(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if c.Request().Method != http.MethodGet {
+			return next(c)
+		}
+		var err error
+		_ = pgdb.Read(c.Request().Context(), func() error {
+			if err = next(c); c.Response().Committed {
+				return nil // too late
+			}
+			return err
+		})
+		return err
 	}
 }
 

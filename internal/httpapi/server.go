@@ -61,7 +61,7 @@ func New(o Options) (http.Handler, error) {
 	e := echo.New()
 	e.HTTPErrorHandler = s.handleError
 	e.IPExtractor = addressExtractor(o.TrustedProxies)
-	e.Use(s.begin, gate.pass)
+	e.Use(s.begin, readAgain, gate.pass)
 	apigen.RegisterHandlers(e, apigen.NewStrictHandler(s, nil))
 	e.GET("/openapi.yaml", document("application/yaml", api.OpenAPIYAML))
 	e.GET("/openapi.json", document(echo.MIMEApplicationJSON, docJSON))

@@ -20,6 +20,8 @@ type Options struct {
 	Durable bool
 	// MaxConnections is PostgreSQL's max_connections; 0 means 100.
 	MaxConnections int
+	// Settings are further ones of PostgreSQL, such as "ssl=on".
+	Settings []string
 	// Progress, when set, is told before each slow step what is being done.
 	Progress func(step string)
 }
@@ -81,6 +83,10 @@ func (c *Cluster) URL(database string) string {
 	}
 	return u.String()
 }
+
+// PID is the server's main process, for who wants to see what becomes of the
+// others when it dies.
+func (c *Cluster) PID() int { return c.server.pid }
 
 // Exited is closed when the server has ended, be it by itself or by Stop. It
 // never is for an attached cluster that another process started.

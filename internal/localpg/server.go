@@ -161,7 +161,7 @@ func (o Options) arguments(port int) []string {
 			"wal_level=minimal", "max_wal_senders=0")
 	}
 	args := []string{"-D", o.data()}
-	for _, s := range settings {
+	for _, s := range append(settings, o.Settings...) {
 		args = append(args, "-c", s)
 	}
 	return args

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,8 +21,10 @@ type PoolOptions struct {
 	MaxConnLifetime  time.Duration
 	MaxConnIdleTime  time.Duration
 	ConnectTimeout   time.Duration
+	AcquireTimeout   time.Duration // how long to wait for a free connection; 0 for as long as the caller does
 	StatementTimeout time.Duration // how long one statement may run
 	LockTimeout      time.Duration // how long one may wait for a lock
+	Watch            *Watch        // of this pool; nil for none
 }
 
 // Open makes a pool for the database at url and checks that it answers.
@@ -44,6 +47,25 @@ func Open(ctx context.Context, url string, o PoolOptions) (*pgxpool.Pool, error)
 	params["idle_in_transaction_session_timeout"] = fmt.Sprint(2 * o.StatementTimeout.Milliseconds())
 
 	cfg.AfterConnect = registerTypes
+	watch := o.Watch
+	if watch == nil {
+		watch = NewWatch(0, nil)
+	}
+	cfg.ConnConfig.DialFunc = watch.dial
+	cfg.PingTimeout = o.ConnectTimeout
+	// A connection that was idle for long may be dead without a sign; with a sign,
+	// it is found out however short it was.
+	cfg.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
+		return p.IdleDuration > time.Second || spoken(p.Conn)
+	}
+	if o.AcquireTimeout > 0 {
+		cfg.ConnConfig.Tracer = acquireLimit{o.AcquireTimeout}
+	}
+	watch.config = cfg.ConnConfig.Copy()
+	watch.config.Tracer = nil
+	watch.config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		return watch.connect(ctx, network, address)
+	}
 
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {

@@ -1,0 +1,136 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/url"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/authservice/authservice/internal/localpg"
+	"github.com/authservice/authservice/internal/pgdb"
+)
+
+// The database of a Postgres, and the login of the service on it.
+const (
+	database    = "authservice"
+	runtimeRole = "authservice"
+	password    = "authservice"
+)
+
+// Postgres is a server of one test, with a migrated database that is safe on
+// disk: what was committed survives a kill.
+type Postgres struct {
+	t       testing.TB
+	options localpg.Options
+	cluster *localpg.Cluster
+	frozen  []int // processes that stand still
+}
+
+// StartPostgres starts one, until the test ends. Settings are PostgreSQL's, such as
+// "max_connections=20".
+func StartPostgres(t testing.TB, settings ...string) *Postgres {
+	t.Helper()
+	p := &Postgres{t: t, options: localpg.Options{Dir: t.TempDir(), Durable: true, Settings: settings}}
+	p.Start()
+	t.Cleanup(func() {
+		p.Thaw()
+		_ = p.cluster.Stop()
+	})
+	p.execute("postgres", "CREATE DATABASE "+database)
+	require.NoError(t, pgdb.Migrate(t.Context(), p.cluster.URL(database), io.Discard))
+	p.execute(database, "CREATE ROLE "+runtimeRole+" LOGIN PASSWORD '"+password+"' IN ROLE authservice_runtime")
+	return p
+}
+
+// Addr is where the server listens, the same after every start.
+func (p *Postgres) Addr() string {
+	p.t.Helper()
+	u, err := url.Parse(p.cluster.URL(database))
+	require.NoError(p.t, err)
+	return u.Host
+}
+
+// Dir is the server's data directory.
+func (p *Postgres) Dir() string { return p.options.Dir + "/data" }
+
+// URL is the service's, for a server that is reached at address.
+func (p *Postgres) URL(address string) string {
+	return (&url.URL{
+		Scheme: "postgres", User: url.UserPassword(runtimeRole, password), Host: address, Path: database, RawQuery: "sslmode=disable",
+	}).String()
+}
+
+// Superuser opens a connection that no network is in the way of.
+func (p *Postgres) Superuser() *pgx.Conn {
+	p.t.Helper()
+	conn, err := pgx.Connect(context.Background(), p.cluster.URL(database))
+	require.NoError(p.t, err)
+	p.t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// Kill is kill -9 of the server's main process; the others follow it.
+func (p *Postgres) Kill() {
+	p.t.Helper()
+	require.NoError(p.t, syscall.Kill(p.cluster.PID(), syscall.SIGKILL))
+	<-p.cluster.Exited()
+	_ = p.cluster.Stop() // only lets go of the directory
+}
+
+// Stop stops the server as its operator does: sessions are ended, nothing is lost.
+func (p *Postgres) Stop() { p.t.Helper(); require.NoError(p.t, p.cluster.Stop()) }
+
+// Start starts it again after Kill or Stop.
+func (p *Postgres) Start() {
+	p.t.Helper()
+	var err error
+	p.cluster, err = localpg.Start(p.t.Context(), p.options)
+	require.NoError(p.t, err)
+}
+
+// Freeze makes every process of the server stand still, as a machine does whose
+// disk hangs: connections stay open and new ones are taken, but nothing answers.
+func (p *Postgres) Freeze() {
+	p.t.Helper()
+	conn := p.Superuser()
+	// The main process first, so that there are no new ones.
+	p.freeze(p.cluster.PID())
+	rows, err := conn.Query(context.Background(), "SELECT pid FROM pg_stat_activity ORDER BY pid = pg_backend_pid()")
+	require.NoError(p.t, err)
+	others, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	require.NoError(p.t, err)
+	for _, pid := range others {
+		p.freeze(pid)
+	}
+}
+
+func (p *Postgres) freeze(pid int) {
+	p.t.Helper()
+	p.frozen = append(p.frozen, pid)
+	if err := syscall.Kill(pid, syscall.SIGSTOP); !errors.Is(err, syscall.ESRCH) {
+		require.NoError(p.t, err)
+	}
+}
+
+// Thaw lets them go on.
+func (p *Postgres) Thaw() {
+	for _, pid := range p.frozen {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+	p.frozen = nil
+}
+
+// execute runs a statement as the superuser.
+func (p *Postgres) execute(on, sql string) {
+	p.t.Helper()
+	conn, err := pgx.Connect(p.t.Context(), p.cluster.URL(on))
+	require.NoError(p.t, err)
+	defer conn.Close(context.Background())
+	_, err = conn.Exec(p.t.Context(), sql)
+	require.NoError(p.t, err)
+}
