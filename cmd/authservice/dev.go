@@ -88,16 +88,16 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	ctx, cancel := db.whileRunning(ctx)
 	defer cancel()
 
-	l, err := listen(ctx, c)
+	log := telemetry.NewLogger(e.stderr, c.Log.Format, c.Log.Level)
+	l, err := listen(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	defer l.close()
 	if e.setting("AUTH_PUBLIC_URL") == "" {
-		c = c.WithPublicURL(urlOf(l.api))
+		c = c.WithPublicURL(l.apiURL())
 	}
 	c.DatabaseURL = config.NewSecret(db.runtimeURL)
-	log := telemetry.NewLogger(e.stderr, c.Log.Format, c.Log.Level)
 	var mailbox http.Handler
 	if ownMailbox {
 		box, err := devmail.Start("127.0.0.1:0")
@@ -125,11 +125,11 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 		return err
 	}
 	info := devInfo{
-		BaseURL: urlOf(l.api), OpsURL: urlOf(l.ops), DocsURL: urlOf(l.api) + "/docs",
+		BaseURL: l.apiURL(), OpsURL: l.opsURL(), DocsURL: l.apiURL() + "/docs",
 		DatabaseURL: db.runtimeURL, OwnerDatabaseURL: db.ownerURL,
 	}
 	if mailbox != nil {
-		url := urlOf(l.api) + mailboxPath
+		url := l.apiURL() + mailboxPath
 		info.MailboxURL = &url
 	}
 	if err := seed(ctx, d, state, &info, progress); err != nil {

@@ -97,6 +97,7 @@ func environOn(db *pgtest.Database, settings ...string) []string {
 		"AUTH_OPS_ADDR=127.0.0.1:0",
 		"AUTH_BCRYPT_COST=4",
 		"AUTH_DATABASE_MIN_CONNS=0",
+		"AUTH_HTTP_DRAIN_DELAY=0s",
 		"AUTH_DATABASE_SILENCE_TIMEOUT=9s", // of a machine that is only busy
 	}, settings...)
 }

@@ -36,7 +36,7 @@ func serve(ctx context.Context, c config.Config, e env) error {
 	if _, err := newMailer(c); err != nil {
 		return err // before anything is touched: a broken template is a wrong setting too
 	}
-	l, err := listen(ctx, c)
+	l, err := listen(ctx, c, log)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func serve(ctx context.Context, c config.Config, e env) error {
 		return err
 	}
 	return d.serve(ctx, c, l, log, nil, func() {
-		log.InfoContext(ctx, "ready", "url", urlOf(l.api), "ops_url", urlOf(l.ops), "service.version", version())
+		log.InfoContext(ctx, "ready", "url", l.apiURL(), "ops_url", l.opsURL(), "service.version", version())
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -21,7 +20,6 @@ import (
 	"github.com/authservice/authservice/internal/jobs"
 	"github.com/authservice/authservice/internal/pgdb"
 	"github.com/authservice/authservice/internal/ratelimit"
-	"github.com/authservice/authservice/internal/telemetry"
 	"github.com/authservice/authservice/internal/tokens"
 	"github.com/authservice/authservice/internal/webui"
 )
@@ -159,35 +157,6 @@ func identityOptions(c config.Config, key []byte) identity.Options {
 	}
 }
 
-// listeners are the addresses of a service, taken before anything slow is done.
-type listeners struct{ api, ops net.Listener }
-
-func listen(ctx context.Context, c config.Config) (l listeners, err error) {
-	if l.api, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.HTTP.Addr); err != nil {
-		return l, fmt.Errorf("AUTH_HTTP_ADDR: %w", err)
-	}
-	if l.ops, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Ops.Addr); err != nil {
-		_ = l.api.Close()
-		return l, fmt.Errorf("AUTH_OPS_ADDR: %w", err)
-	}
-	return l, nil
-}
-
-func (l listeners) close() {
-	_ = l.api.Close()
-	_ = l.ops.Close()
-}
-
-// urlOf is how a person on this machine reaches a listener.
-func urlOf(l net.Listener) string {
-	address, _ := l.Addr().(*net.TCPAddr)
-	host := address.IP.String()
-	if address.IP.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, fmt.Sprint(address.Port))
-}
-
 // serve answers requests on l until ctx ends, then finishes those under way.
 // mailbox is dev's, nil for none. ready is called once it answers.
 func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *slog.Logger, mailbox http.Handler, ready func()) error {
@@ -200,21 +169,14 @@ func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *s
 	if err != nil {
 		return err
 	}
-	errorLog := slog.NewLogLogger(log.Handler(), slog.LevelWarn)
-	apiServer := &http.Server{
-		Handler: handler, ErrorLog: errorLog, MaxHeaderBytes: 16 << 10,
-		ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout, ReadTimeout: c.HTTP.ReadTimeout,
-		WriteTimeout: c.HTTP.WriteTimeout, IdleTimeout: c.HTTP.IdleTimeout,
-	}
-	// Profiles take as long as they are asked to, so that only the head is bounded.
-	opsServer := &http.Server{Handler: telemetry.OpsHandler(), ErrorLog: errorLog, ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout}
-
+	going := &leaving{}
+	api, ops := newServers(c, l, going.handler(handler), log)
 	if err := d.jobs.Start(ctx); err != nil {
 		return err
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- apiServer.Serve(l.api) }()
-	go func() { failed <- opsServer.Serve(l.ops) }()
+	go func() { failed <- api.Serve(l.api) }()
+	go func() { failed <- ops.Serve(l.ops) }()
 	ready()
 
 	select {
@@ -222,9 +184,13 @@ func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *s
 		err = fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 		log.InfoContext(ctx, "stopping")
+		health.stop()
+		going.begin()
+		time.Sleep(*c.HTTP.DrainDelay)
 	}
-	health.stop()
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.HTTP.ShutdownTimeout)
 	defer cancel()
-	return errors.Join(err, apiServer.Shutdown(finish), d.jobs.Stop(finish), opsServer.Close())
+	jobsStopped := make(chan error, 1)
+	go func() { jobsStopped <- d.jobs.Stop(finish) }()
+	return errors.Join(err, shutdown(finish, api, log), <-jobsStopped, ops.Close())
 }

@@ -62,13 +62,16 @@ type Config struct {
 
 // HTTP is the public listener.
 type HTTP struct {
-	Addr              string        `default:":8080" desc:"address to listen on"`
-	ReadHeaderTimeout time.Duration `split_words:"true" default:"5s" desc:"for reading a request's headers"`
-	ReadTimeout       time.Duration `split_words:"true" default:"15s" desc:"for reading a request"`
-	WriteTimeout      time.Duration `split_words:"true" default:"30s" desc:"for answering it"`
-	IdleTimeout       time.Duration `split_words:"true" default:"60s" desc:"how long an idle connection is kept"`
-	RequestTimeout    time.Duration `split_words:"true" default:"10s" desc:"for working on a request"`
-	ShutdownTimeout   time.Duration `split_words:"true" default:"20s" desc:"for finishing requests when the process is asked to stop"`
+	Addr              string         `default:":8080" desc:"address to listen on"`
+	ReadHeaderTimeout time.Duration  `split_words:"true" default:"5s" desc:"for reading a request's headers"`
+	ReadTimeout       time.Duration  `split_words:"true" default:"15s" desc:"for reading a request"`
+	WriteTimeout      time.Duration  `split_words:"true" default:"30s" desc:"for answering it"`
+	IdleTimeout       time.Duration  `split_words:"true" default:"60s" desc:"how long an idle connection is kept"`
+	RequestTimeout    time.Duration  `split_words:"true" default:"10s" desc:"for working on a request"`
+	DrainDelay        *time.Duration `split_words:"true" desc:"how long the service still takes requests after it was asked to stop and says that it is not ready, so that load balancers have the time to hear it; 0s in development, else 5s"`
+	ShutdownTimeout   time.Duration  `split_words:"true" default:"20s" desc:"for finishing requests and jobs after that"`
+	TLSCertFile       string         `split_words:"true" desc:"file with the certificate and its chain (PEM), to serve HTTPS and HTTP/2; read again when it changes"`
+	TLSKeyFile        string         `split_words:"true" desc:"file with its private key (PEM)"`
 }
 
 // Ops is the operations listener.

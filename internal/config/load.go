@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/kelseyhightower/envconfig"
 )
@@ -116,9 +117,12 @@ func (c *Config) derive() {
 	for i, kind := range c.Mail.Disabled { // the library does not trim
 		c.Mail.Disabled[i] = strings.TrimSpace(kind)
 	}
-	format, level := "json", "info"
+	format, level, drain := "json", "info", 5*time.Second
 	if c.Env == Development {
-		format, level = "text", "debug"
+		format, level, drain = "text", "debug", 0
+	}
+	if c.HTTP.DrainDelay == nil {
+		c.HTTP.DrainDelay = &drain
 	}
 	if c.Log.Format == "" {
 		c.Log.Format = format

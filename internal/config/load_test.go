@@ -16,7 +16,7 @@ func defaults() Config {
 		Env: Production, PublicURL: "http://localhost:8080",
 		HTTP: HTTP{
 			Addr: ":8080", ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
-			IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second, ShutdownTimeout: 20 * time.Second,
+			IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second, DrainDelay: new(5 * time.Second), ShutdownTimeout: 20 * time.Second,
 		},
 		Ops: Ops{Addr: "127.0.0.1:9090"},
 		Database: Database{
@@ -52,6 +52,7 @@ func TestConfig_Load(t *testing.T) {
 			"AUTH_ENV=staging", "AUTH_PUBLIC_URL=https://auth.example.com/", "AUTH_FRONTEND_URL=https://www.example.com/app/", "AUTH_TRUSTED_PROXIES=10.0.0.0/8",
 			"AUTH_HTTP_ADDR=127.0.0.1:1", "AUTH_HTTP_READ_HEADER_TIMEOUT=1s", "AUTH_HTTP_READ_TIMEOUT=2s", "AUTH_HTTP_WRITE_TIMEOUT=40s",
 			"AUTH_HTTP_IDLE_TIMEOUT=4s", "AUTH_HTTP_REQUEST_TIMEOUT=20s", "AUTH_HTTP_SHUTDOWN_TIMEOUT=6s", "AUTH_OPS_ADDR=[::1]:2",
+			"AUTH_HTTP_DRAIN_DELAY=7s", "AUTH_HTTP_TLS_CERT_FILE=/etc/tls.crt", "AUTH_HTTP_TLS_KEY_FILE=/etc/tls.key",
 			"AUTH_DATABASE_MAX_CONNS=7", "AUTH_DATABASE_MIN_CONNS=6", "AUTH_DATABASE_MAX_CONN_LIFETIME=7s", "AUTH_DATABASE_MAX_CONN_IDLE_TIME=8s",
 			"AUTH_DATABASE_CONNECT_TIMEOUT=9s", "AUTH_DATABASE_ACQUIRE_TIMEOUT=12s", "AUTH_DATABASE_SILENCE_TIMEOUT=13s",
 			"AUTH_DATABASE_STATEMENT_TIMEOUT=11s", "AUTH_DATABASE_LOCK_TIMEOUT=10s", "AUTH_DATABASE_MIGRATE=false",
@@ -77,6 +78,7 @@ func TestConfig_Load(t *testing.T) {
 			HTTP: HTTP{
 				Addr: "127.0.0.1:1", ReadHeaderTimeout: 1 * time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 40 * time.Second,
 				IdleTimeout: 4 * time.Second, RequestTimeout: 20 * time.Second, ShutdownTimeout: 6 * time.Second,
+				DrainDelay: new(7 * time.Second), TLSCertFile: "/etc/tls.crt", TLSKeyFile: "/etc/tls.key",
 			},
 			Ops: Ops{Addr: "[::1]:2"},
 			Database: Database{
@@ -106,6 +108,8 @@ func TestConfig_Load(t *testing.T) {
 	t.Run("Development", func(t *testing.T) {
 		t.Parallel()
 		require.Equal(t, Log{Format: "text", Level: "debug"}, load(t, "AUTH_ENV=development").Log)
+		require.Zero(t, *load(t, "AUTH_ENV=development").HTTP.DrainDelay)
+		require.Zero(t, *load(t, "AUTH_HTTP_DRAIN_DELAY=0s").HTTP.DrainDelay)
 		require.Equal(t, Log{Format: "json", Level: "error"}, load(t, "AUTH_ENV=development", "AUTH_LOG_FORMAT=json", "AUTH_LOG_LEVEL=error").Log)
 	})
 	t.Run("EmptyIsUnset", func(t *testing.T) {

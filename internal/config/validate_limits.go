@@ -21,7 +21,12 @@ func (c *Config) checkHTTP(p *problems) {
 	p.positive(h.IdleTimeout, "AUTH_HTTP_IDLE_TIMEOUT")
 	p.positive(h.RequestTimeout, requestTimeout)
 	p.must(h.WriteTimeout > h.RequestTimeout, "AUTH_HTTP_WRITE_TIMEOUT", "must be longer than "+requestTimeout)
+	p.must(*h.DrainDelay >= 0 && *h.DrainDelay <= 5*time.Minute, "AUTH_HTTP_DRAIN_DELAY", "must be from 0s to 5m")
 	p.positive(h.ShutdownTimeout, "AUTH_HTTP_SHUTDOWN_TIMEOUT")
+
+	const cert, key = "AUTH_HTTP_TLS_CERT_FILE", "AUTH_HTTP_TLS_KEY_FILE"
+	p.must(h.TLSCertFile == "" || h.TLSKeyFile != "", cert, "needs "+key)
+	p.must(h.TLSKeyFile == "" || h.TLSCertFile != "", key, "needs "+cert)
 }
 
 func (c *Config) checkDatabase(p *problems) {

@@ -92,6 +92,10 @@ func TestConfig_Refuses(t *testing.T) {
 		{"AUTH_HTTP_IDLE_TIMEOUT=-1s", "must be longer than nothing"},
 		{"AUTH_HTTP_SHUTDOWN_TIMEOUT=0s", "must be longer than nothing"},
 		{"AUTH_HTTP_WRITE_TIMEOUT=10s", "must be longer than AUTH_HTTP_REQUEST_TIMEOUT"},
+		{"AUTH_HTTP_DRAIN_DELAY=-1s", "must be from 0s to 5m"},
+		{"AUTH_HTTP_DRAIN_DELAY=301s", "must be from 0s to 5m"},
+		{"AUTH_HTTP_TLS_CERT_FILE=cert.pem", "needs AUTH_HTTP_TLS_KEY_FILE"},
+		{"AUTH_HTTP_TLS_KEY_FILE=key.pem", "needs AUTH_HTTP_TLS_CERT_FILE"},
 
 		{"AUTH_DATABASE_MAX_CONNS=99999999999", "must be a whole number"},
 		{"AUTH_DATABASE_MIN_CONNS=-1", "must be from 0 to AUTH_DATABASE_MAX_CONNS"},
