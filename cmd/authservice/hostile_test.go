@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -39,6 +41,7 @@ func TestHostile_Debits(t *testing.T) {
 		{"NaN", `{"amount":NaN}`, 400, "malformed_request", ""},
 		{"LeadingZero", `{"amount":05}`, 400, "malformed_request", ""},
 		{"TooDeep", `{"amount":5,"metadata":` + deep + `}`, 400, "malformed_request", ""},
+		{"TooManyMembers", `{"amount":5,"metadata":{` + members(129) + `}}`, 400, "malformed_request", ""},
 		{"Empty", ``, 400, "malformed_request", ""},
 		{"White", ` `, 400, "malformed_request", ""},
 		{"Array", `[]`, 422, "validation_failed", ""},
@@ -239,6 +242,38 @@ func TestHostile_NothingIsEchoed(t *testing.T) {
 	}
 	require.NotContains(t, s.logs.String(), testPassword)
 	require.NotContains(t, s.logs.String(), admin.session.AccessToken)
+}
+
+// Whatever a client sends, and wherever: it begins no line in the log, and no field.
+func TestHostile_LogLines(t *testing.T) {
+	t.Parallel()
+	s := startService(t, "AUTH_LOG_LEVEL=debug", "AUTH_TRUSTED_PROXIES=127.0.0.0/8")
+	user := s.user(t)
+	const forged = "x\n{\"message\":\"FORGED\",\"user.id\":\"FORGED\"}\r\n\x1b[2J\u2028"
+	visible := strings.NewReplacer("\n", " ", "\r", " ", "\x1b", " ").Replace(forged)
+	for _, path := range []string{"/" + url.PathEscape(forged), "/v1/users/" + url.PathEscape(forged), "/v1/me/credits/transactions?cursor=" + url.QueryEscape(forged)} {
+		_, _ = user.send(t, http.MethodGet, path, "")
+	}
+	for _, name := range []string{"User-Agent", "X-Request-ID", "Authorization", "X-API-Key", "X-Forwarded-For", "Idempotency-Key", "Origin", "Content-Type", "Referer"} {
+		_, _ = user.send(t, http.MethodPost, "/v1/me/credits/debits", `{"amount":1}`, name, visible)
+	}
+	_, _ = s.anonymous(t).send(t, "FORGED", "/v1/me", "")
+	body, err := json.Marshal(map[string]string{"email": forged, "password": forged, forged: forged})
+	require.NoError(t, err)
+	_, _ = s.anonymous(t).send(t, http.MethodPost, "/v1/auth/login", string(body))
+	_ = s.say(t, "GET /"+visible+" HTTP/1.1\r\nHost: "+visible+"\r\n\r\n")
+	require.Zero(t, s.stop())
+
+	lines := 0
+	for line := range strings.Lines(s.logs.String()) {
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &fields), line)
+		require.NotEqual(t, "FORGED", fields["message"], line)
+		require.NotEqual(t, "FORGED", fields["user.id"], line)
+		require.NotContains(t, strings.TrimSuffix(line, "\n"), "\x1b")
+		lines++
+	}
+	require.Greater(t, lines, 14)
 }
 
 func requireProblem(t *testing.T, response *http.Response, body []byte, code, pointer string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -164,6 +165,7 @@ func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *s
 	handler, err := httpapi.New(httpapi.Options{
 		Identity: d.identity, Ledger: d.ledger, Tokens: d.tokens, Audit: d.audit, Ready: health.check, Log: log,
 		Pages: webui.PagesOptions{ProductName: c.Mail.ProductName, HomeURL: c.Mail.HomeURL}, Mailbox: mailbox, TrustedProxies: c.TrustedProxies,
+		CORSOrigins: c.CORSOrigins, HTTPS: strings.HasPrefix(c.PublicURL, "https:"),
 		Scale: c.CreditsScale, RequestTimeout: c.HTTP.RequestTimeout, MaxBody: maxBody,
 	})
 	if err != nil {

@@ -24,6 +24,9 @@ type Config struct {
 	// TrustedProxies are addresses or networks.
 	TrustedProxies Networks `split_words:"true" desc:"comma-separated addresses or networks (10.0.0.0/8) of the proxies in front of the service, whose X-Forwarded-For tells the client's address; nobody's if empty"`
 
+	// CORSOrigins are exact, or have * for any subdomains.
+	CORSOrigins Origins `split_words:"true" desc:"comma-separated origins whose pages may call the API from browsers, such as https://app.example.com, or https://*.example.com for all subdomains; none if empty"`
+
 	HTTP     HTTP
 	Ops      Ops
 	Database Database

@@ -22,9 +22,7 @@ const (
 // Reserved are settings of the contract that this version does not use yet.
 // They are accepted, so that a deployment's environment can be complete, and
 // the service warns that they have no effect.
-var Reserved = []string{
-	"AUTH_CORS_ORIGINS", "AUTH_LOGSTASH_ADDR",
-}
+var Reserved = []string{"AUTH_LOGSTASH_ADDR"}
 
 // devOnly are settings of the dev command, which reads them itself.
 var devOnly = []string{"AUTH_DEV_DIR"}
@@ -78,7 +76,7 @@ func process(p *problems, c *Config) {
 // complaint says what is expected; the library's own message repeats the value.
 func complaint(e *envconfig.ParseError) string {
 	switch {
-	case errors.Is(e.Err, errUnreadable), errors.Is(e.Err, errRate), errors.Is(e.Err, errNetworks):
+	case errors.Is(e.Err, errUnreadable), errors.Is(e.Err, errRate), errors.Is(e.Err, errNetworks), errors.Is(e.Err, errOrigins):
 		return e.Err.Error()
 	case e.TypeName == "time.Duration":
 		return "must be a duration such as 90s, 15m or 720h"

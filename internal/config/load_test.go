@@ -50,6 +50,7 @@ func TestConfig_Load(t *testing.T) {
 		t.Parallel()
 		set := []string{
 			"AUTH_ENV=staging", "AUTH_PUBLIC_URL=https://auth.example.com/", "AUTH_FRONTEND_URL=https://www.example.com/app/", "AUTH_TRUSTED_PROXIES=10.0.0.0/8",
+			"AUTH_CORS_ORIGINS=https://app.example.com, https://*.example.com:8443,http://localhost:3000",
 			"AUTH_HTTP_ADDR=127.0.0.1:1", "AUTH_HTTP_READ_HEADER_TIMEOUT=1s", "AUTH_HTTP_READ_TIMEOUT=2s", "AUTH_HTTP_WRITE_TIMEOUT=40s",
 			"AUTH_HTTP_IDLE_TIMEOUT=4s", "AUTH_HTTP_REQUEST_TIMEOUT=20s", "AUTH_HTTP_SHUTDOWN_TIMEOUT=6s", "AUTH_OPS_ADDR=[::1]:2",
 			"AUTH_HTTP_DRAIN_DELAY=7s", "AUTH_HTTP_TLS_CERT_FILE=/etc/tls.crt", "AUTH_HTTP_TLS_KEY_FILE=/etc/tls.key",
@@ -75,6 +76,7 @@ func TestConfig_Load(t *testing.T) {
 			DatabaseURL: NewSecret(goodURL), EncryptionKey: NewSecret(goodKey), PasswordPepper: NewSecret(goodPepper), PasswordPepperPrevious: NewSecret(olderPepper),
 			Env: Staging, PublicURL: "https://auth.example.com", FrontendURL: "https://www.example.com/app/",
 			TrustedProxies: Networks{netip.MustParsePrefix("10.0.0.0/8")},
+			CORSOrigins:    Origins{"https://app.example.com", "https://*.example.com:8443", "http://localhost:3000"},
 			HTTP: HTTP{
 				Addr: "127.0.0.1:1", ReadHeaderTimeout: 1 * time.Second, ReadTimeout: 2 * time.Second, WriteTimeout: 40 * time.Second,
 				IdleTimeout: 4 * time.Second, RequestTimeout: 20 * time.Second, ShutdownTimeout: 6 * time.Second,

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/jub0bs/cors"
 )
 
 // Rate is a number of attempts in a time span.
@@ -55,6 +57,29 @@ func (n *Networks) Decode(value string) error {
 			network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
 		}
 		*n = append(*n, network.Masked())
+	}
+	return nil
+}
+
+// Origins are web origins, or patterns of them.
+type Origins []string
+
+var errOrigins = errors.New("must be origins such as https://app.example.com or https://*.example.com, separated by commas; " +
+	"plain http only on this machine, and not everybody's subdomains")
+
+// Decode implements envconfig.Decoder.
+func (o *Origins) Decode(value string) error {
+	*o = nil
+	for _, item := range strings.Split(value, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			*o = append(*o, item)
+		}
+	}
+	if len(*o) == 0 {
+		return nil
+	}
+	if _, err := cors.NewMiddleware(cors.Config{Origins: *o, Credentialed: true}); err != nil {
+		return errOrigins
 	}
 	return nil
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const notOrigins = "must be origins such as https://app.example.com or https://*.example.com, separated by commas; " +
+	"plain http only on this machine, and not everybody's subdomains"
+
 // Each entry is wrong in one way; what is said of it is this and no more.
 func TestConfig_Refuses(t *testing.T) {
 	t.Parallel()
@@ -96,6 +99,19 @@ func TestConfig_Refuses(t *testing.T) {
 		{"AUTH_HTTP_DRAIN_DELAY=301s", "must be from 0s to 5m"},
 		{"AUTH_HTTP_TLS_CERT_FILE=cert.pem", "needs AUTH_HTTP_TLS_KEY_FILE"},
 		{"AUTH_HTTP_TLS_KEY_FILE=key.pem", "needs AUTH_HTTP_TLS_CERT_FILE"},
+
+		{"AUTH_CORS_ORIGINS=*", notOrigins},
+		{"AUTH_CORS_ORIGINS=null", notOrigins},
+		{"AUTH_CORS_ORIGINS=app.example.com", notOrigins},
+		{"AUTH_CORS_ORIGINS=https://app.example.com/", notOrigins},
+		{"AUTH_CORS_ORIGINS=https://app.example.com:443", notOrigins},
+		{"AUTH_CORS_ORIGINS=https://app*.example.com", notOrigins},
+		{"AUTH_CORS_ORIGINS=https://example.*", notOrigins},
+		{"AUTH_CORS_ORIGINS=https://*.com", notOrigins},
+		{"AUTH_CORS_ORIGINS=https://*.github.io", notOrigins},
+		{"AUTH_CORS_ORIGINS=http://app.example.com", notOrigins},
+		{"AUTH_CORS_ORIGINS=https://app.example.com https://www.example.com", notOrigins},
+		{"AUTH_CORS_ORIGINS=https://app.example.com,*", notOrigins},
 
 		{"AUTH_DATABASE_MAX_CONNS=99999999999", "must be a whole number"},
 		{"AUTH_DATABASE_MIN_CONNS=-1", "must be from 0 to AUTH_DATABASE_MAX_CONNS"},

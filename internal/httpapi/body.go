@@ -2,12 +2,14 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,6 +20,7 @@ import (
 
 var (
 	errMalformed = apperr.New(apperr.Malformed, "malformed_request", "The body is not one well-formed JSON value.")
+	errSlowBody  = apperr.New(apperr.Malformed, "malformed_request", "The body did not arrive in time.")
 	errEmptyBody = apperr.New(apperr.Malformed, "malformed_request", "This operation needs a JSON body.")
 	errMediaType = apperr.New(apperr.UnsupportedMediaType, "unsupported_media_type", "Send the body as Content-Type: application/json.")
 )
@@ -34,6 +37,8 @@ func readJSON(req *http.Request, maxBody int64, required bool) ([]byte, error) {
 	switch {
 	case errors.As(err, &tooMuch):
 		return nil, tooLarge(maxBody)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(req.Context().Err(), context.DeadlineExceeded):
+		return nil, errSlowBody.Because(err)
 	case err != nil:
 		return nil, errMalformed.Because(err)
 	case len(bytes.TrimSpace(body)) == 0 && required:
@@ -57,18 +62,25 @@ func tooLarge(limit int64) error {
 	return apperr.New(apperr.TooLarge, "request_too_large", fmt.Sprintf("The body is larger than %d bytes.", limit))
 }
 
-// maxDepth bounds how deep JSON may be nested.
-const maxDepth = 32
+const (
+	maxDepth   = 32  // how deep JSON may be nested
+	maxMembers = 128 // how many members one object may have
+)
 
 // wellFormed is stricter than encoding/json: no member twice, valid UTF-8,
-// bounded depth, nothing behind the value.
+// bounded depth and breadth, nothing behind the value.
 func wellFormed(body []byte) error {
 	d := jsontext.NewDecoder(bytes.NewReader(body))
 	for {
 		if _, err := d.ReadToken(); err != nil {
 			return err
 		}
-		switch depth := d.StackDepth(); {
+		depth := d.StackDepth()
+		// The length counts names and values.
+		if kind, length := d.StackIndex(depth); kind == '{' && length > 2*maxMembers {
+			return errors.New("too many members")
+		}
+		switch {
 		case depth > maxDepth:
 			return errors.New("nested too deep")
 		case depth > 0:

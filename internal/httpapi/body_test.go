@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,6 +18,10 @@ func TestBody_WellFormed(t *testing.T) {
 		strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth):     true,
 		strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1): false,
 		strings.Repeat("[", 60_000):                                       false,
+		object(maxMembers):                                                true,
+		object(maxMembers + 1):                                            false,
+		`{"a":[` + object(maxMembers+1) + `]}`:                            false,
+		`{"a":` + object(maxMembers) + `,"b":` + object(maxMembers) + `}`: true,
 		`{"a":1,"a":1}`:                                                   false,
 		`{"a":1,"\u0061":1}`:                                              false,
 		`{"x":{"a":1,"a":2}}`:                                             false,
@@ -26,6 +31,15 @@ func TestBody_WellFormed(t *testing.T) {
 	} {
 		require.Equal(t, good, wellFormed([]byte(body)) == nil, body)
 	}
+}
+
+// object has so many members.
+func object(members int) string {
+	var b strings.Builder
+	for i := range members {
+		b.WriteString(`,"m` + strconv.Itoa(i) + `":[1,2,3]`)
+	}
+	return "{" + b.String()[1:] + "}"
 }
 
 func FuzzBody_WellFormed(f *testing.F) {

@@ -34,6 +34,9 @@ const (
 	extensionMaxBody = "x-max-body-bytes"
 )
 
+// largestBody bounds what the contract may allow an operation to be sent, in bytes.
+const largestBody = 16 << 20
+
 var errAuthenticationRequired = apperr.New(apperr.Unauthenticated, "authentication_required", "This operation needs an access token or an API key.")
 
 // gate lets a request pass to its handler if the contract allows it.
@@ -139,8 +142,8 @@ func (op *operation) readExtensions(extensions map[string]any) (err error) {
 	}
 	if limit, set := extensions[extensionMaxBody]; set {
 		bytes, _ := limit.(float64)
-		if op.maxBody = int64(bytes); op.maxBody < 1 {
-			return fmt.Errorf("%s is no number of bytes", extensionMaxBody)
+		if op.maxBody = int64(bytes); float64(op.maxBody) != bytes || op.maxBody < 1 || op.maxBody > largestBody {
+			return fmt.Errorf("%s must be a number of bytes up to %d", extensionMaxBody, largestBody)
 		}
 	}
 	return nil

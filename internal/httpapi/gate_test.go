@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -89,6 +91,8 @@ func TestGate_RefusesAnOpenQuestion(t *testing.T) {
 		"OwnerOfMisspeltScope":  {both, owner("credits:reed", "user_id"), false},
 		"MaxBody":               {openapi3.SecurityRequirements{}, map[string]any{extensionMaxBody: 1e6}, true},
 		"MaxBodyThatIsNoNumber": {openapi3.SecurityRequirements{}, map[string]any{extensionMaxBody: "1 MiB"}, false},
+		"MaxBodyThatIsHuge":     {openapi3.SecurityRequirements{}, map[string]any{extensionMaxBody: 1e12}, false},
+		"MaxBodyInPartsOfBytes": {openapi3.SecurityRequirements{}, map[string]any{extensionMaxBody: 1.5}, false},
 		"MaxBodyOfNothing":      {openapi3.SecurityRequirements{}, map[string]any{extensionMaxBody: 0.0}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,5 +103,33 @@ func TestGate_RefusesAnOpenQuestion(t *testing.T) {
 			}, 1)
 			require.Equal(t, test.good, err == nil, err)
 		})
+	}
+}
+
+// An operation may be sent what the contract says, and others what is usual.
+func TestGate_BodySizes(t *testing.T) {
+	t.Parallel()
+	const contract = `
+openapi: 3.0.3
+info: {title: x, version: "1"}
+paths:
+  /usual:
+    post: {security: [], requestBody: &body {content: {application/json: {schema: {type: object}}}}, responses: {"200": {description: x}}}
+  /large:
+    post: {security: [], x-max-body-bytes: 1048576, requestBody: *body, responses: {"200": {description: x}}}
+`
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(contract))
+	require.NoError(t, err)
+	gate, err := newGate(doc, nil, 64<<10)
+	require.NoError(t, err)
+	for path, limit := range map[string]int{"/usual": 64 << 10, "/large": 1 << 20} {
+		for size, tooLarge := range map[int]bool{limit: false, limit + 1: true} {
+			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{"x":"`+strings.Repeat("x", size-8)+`"}`))
+			r.Header.Set("Content-Type", "application/json")
+			c := echo.New().NewContext(r, httptest.NewRecorder())
+			c.SetPath(path)
+			err := gate.pass(func(echo.Context) error { return nil })(c)
+			require.Equal(t, tooLarge, err != nil, "%s %d: %v", path, size, err)
+		}
 	}
 }

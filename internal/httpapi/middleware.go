@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -35,8 +36,8 @@ func (s *server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 			call.id = uuid.Must(uuid.NewV7()).String()
 		}
 		h := c.Response().Header()
+		maps.Copy(h, s.headers)
 		h.Set("X-Request-ID", call.id)
-		h.Set("X-Content-Type-Options", "nosniff")
 		if strings.HasPrefix(req.URL.Path, "/v1/") {
 			h.Set("Cache-Control", "no-store")
 		}

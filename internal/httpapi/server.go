@@ -30,15 +30,20 @@ type Options struct {
 	Pages          webui.PagesOptions
 	Mailbox        http.Handler   // below /dev/mail, for developers; nil for none
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts
+	CORSOrigins    []string       // whose pages may call the API; see crossOrigin
+	HTTPS          bool           // whether people reach the service by https only
 	Ready          func(context.Context) Readiness
 	Log            *slog.Logger
 	Scale          int           // decimals of a credit that a person reads
 	RequestTimeout time.Duration // how long a request may take
-	MaxBody        int64         // bytes
+	MaxBody        int64         // bytes, where the contract says nothing else
 }
 
 // server implements the generated strict interface, one file an operation group.
-type server struct{ o Options }
+type server struct {
+	o       Options
+	headers http.Header // of every answer
+}
 
 var _ apigen.StrictServerInterface = (*server)(nil)
 
@@ -57,11 +62,16 @@ func New(o Options) (http.Handler, error) {
 		return nil, fmt.Errorf("preparing the contract: %w", err)
 	}
 
-	s := &server{o: o}
+	crossOrigin, err := crossOrigin(o.CORSOrigins)
+	if err != nil {
+		return nil, err
+	}
+
+	s := &server{o: o, headers: securityHeaders(o.HTTPS)}
 	e := echo.New()
 	e.HTTPErrorHandler = s.handleError
 	e.IPExtractor = addressExtractor(o.TrustedProxies)
-	e.Use(s.begin, readAgain, gate.pass)
+	e.Use(s.begin, crossOrigin, readAgain, gate.pass)
 	apigen.RegisterHandlers(e, apigen.NewStrictHandler(s, nil))
 	e.GET("/openapi.yaml", document("application/yaml", api.OpenAPIYAML))
 	e.GET("/openapi.json", document(echo.MIMEApplicationJSON, docJSON))
