@@ -49,6 +49,9 @@ func serve(ctx context.Context, c config.Config, e env) error {
 	if err := migrated(ctx, c, pool, log); err != nil {
 		return err
 	}
+	if err := warnOfDatabase(ctx, log, c, pool); err != nil {
+		return err
+	}
 	d, err := newDomain(ctx, c, pool, log)
 	if err != nil {
 		return err
@@ -78,6 +81,21 @@ func warn(ctx context.Context, log *slog.Logger, c config.Config, e env) {
 	if c.JWT.Algorithm == "HS256" {
 		log.WarnContext(ctx, "AUTH_JWT_ALGORITHM is HS256: no other service can verify tokens")
 	}
+}
+
+// warnOfDatabase does so once it is known.
+func warnOfDatabase(ctx context.Context, log *slog.Logger, c config.Config, pool *pgxpool.Pool) error {
+	if c.Env != config.Production {
+		return nil
+	}
+	if !pgdb.Verified(pool) {
+		log.WarnContext(ctx, "DATABASE_URL: the server is not verified, and whoever is in between can read along; use sslmode=verify-full with sslrootcert")
+	}
+	overpowered, err := pgdb.Overpowered(ctx, pool)
+	if overpowered {
+		log.WarnContext(ctx, "DATABASE_URL: its role may alter the schema or the ledger; use a login that has authservice_runtime and nothing else")
+	}
+	return err
 }
 
 // migrated sees to it that no migration is missing.

@@ -117,6 +117,17 @@ func TestServe_Migrations(t *testing.T) {
 	})
 }
 
+// In production the service says what its login could do beside its work.
+func TestServe_WarnsOfPowerfulRoles(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for url, warned := range map[string]bool{db.URL: false, db.OwnerURL: true} {
+		s := startServiceOn(t, &pgtest.Database{URL: url}, processKey, "AUTH_ENV=production", "AUTH_BCRYPT_COST=10")
+		require.Equal(t, warned, strings.Contains(s.logs.String(), "its role may alter the schema or the ledger"))
+		require.NotContains(t, s.logs.String(), "is not verified", "on this machine")
+	}
+}
+
 // A stopping service finishes what it has begun.
 func TestServe_FinishesRequests(t *testing.T) {
 	t.Parallel()

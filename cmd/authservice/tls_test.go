@@ -19,6 +19,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/authservice/authservice/internal/faults"
+	"github.com/authservice/authservice/internal/pgtest"
 )
 
 // testCertificate is one for 127.0.0.1 that vouches for itself.
@@ -146,4 +149,41 @@ func TestTLS_RefusesFiles(t *testing.T) {
 			require.Contains(t, stderr, "AUTH_HTTP_TLS_CERT_FILE, AUTH_HTTP_TLS_KEY_FILE: ")
 		})
 	}
+}
+
+// The database's URL says whether the connection is encrypted, and whom it trusts;
+// commands and the service heed it alike.
+func TestTLS_Database(t *testing.T) {
+	t.Parallel()
+	own := newCertificate(t)
+	files, strangers := own.write(t), newCertificate(t).write(t)
+	pg := faults.StartPostgres(t)
+	at := func(parameters string) string {
+		return strings.Replace(pg.URL(pg.Addr()), "sslmode=disable", parameters, 1)
+	}
+	requireRefused := func(t *testing.T, url string) {
+		t.Helper()
+		for _, command := range [][]string{{"serve"}, {"migrate", "status"}} {
+			code, _, stderr := runOnce(t, command, "DATABASE_URL="+url, processKey, "AUTH_ENV=staging", "AUTH_HTTP_ADDR=127.0.0.1:0", "AUTH_OPS_ADDR=127.0.0.1:0")
+			require.Equal(t, 1, code, command)
+			require.Regexp(t, "(?i)tls|certificate", stderr)
+		}
+	}
+	verified := at("sslmode=verify-full&sslrootcert=" + files[0])
+	requireRefused(t, verified)
+	pg.Encrypt(own.cert, own.key)
+	requireRefused(t, at("sslmode=verify-full&sslrootcert="+strangers[0]))
+	requireRefused(t, strings.Replace(verified, "127.0.0.1", "localhost", 1))
+
+	s := startServiceOn(t, &pgtest.Database{URL: verified}, processKey)
+	require.NotEmpty(t, s.user(t).session.AccessToken)
+	var plain int
+	require.NoError(t, pg.Superuser().QueryRow(t.Context(),
+		"SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'authservice' AND NOT ssl").Scan(&plain))
+	require.Zero(t, plain)
+
+	code, status, stderr := runOnce(t, []string{"migrate", "status"}, "DATABASE_URL="+verified)
+	require.Zero(t, code, stderr)
+	require.Contains(t, status, "[x] ")
+	require.Zero(t, s.stop())
 }

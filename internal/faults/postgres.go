@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -56,7 +58,7 @@ func (p *Postgres) Addr() string {
 }
 
 // Dir is the server's data directory.
-func (p *Postgres) Dir() string { return p.options.Dir + "/data" }
+func (p *Postgres) Dir() string { return filepath.Join(p.options.Dir, "data") }
 
 // URL is the service's, for a server that is reached at address.
 func (p *Postgres) URL(address string) string {
@@ -91,6 +93,23 @@ func (p *Postgres) Start() {
 	var err error
 	p.cluster, err = localpg.Start(p.t.Context(), p.options)
 	require.NoError(p.t, err)
+}
+
+// Encrypt gives the server a certificate, in PEM, and restarts it.
+func (p *Postgres) Encrypt(cert, key []byte) {
+	p.t.Helper()
+	p.Stop()
+	owner, err := os.Stat(p.Dir())
+	require.NoError(p.t, err)
+	is, ok := owner.Sys().(*syscall.Stat_t)
+	require.True(p.t, ok)
+	for name, content := range map[string][]byte{"server.crt": cert, "server.key": key} {
+		file := filepath.Join(p.Dir(), name)
+		require.NoError(p.t, os.WriteFile(file, content, 0o600))
+		require.NoError(p.t, os.Chown(file, int(is.Uid), int(is.Gid)))
+	}
+	p.options.Settings = append(p.options.Settings, "ssl=on")
+	p.Start()
 }
 
 // Freeze makes every process of the server stand still, as a machine does whose
