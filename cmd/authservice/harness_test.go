@@ -160,6 +160,7 @@ func (s *service) follow(stdout io.Reader, ready chan<- struct{}) {
 			close(ready)
 		}
 	}
+	_, _ = io.Copy(io.Discard, stdout) // a line that is too long must not stop the service
 }
 
 // caller is a client of the service with certain credentials.

@@ -114,18 +114,28 @@ func spellings(secret string) map[string]string {
 // everything is the whole database as text, bytes in hexadecimal.
 func (s *service) everything(t *testing.T) string {
 	t.Helper()
+	var all strings.Builder
+	for table, rows := range s.tables(t) {
+		all.WriteString(table + "\n" + rows + "\n")
+	}
+	return all.String()
+}
+
+// tables is the text of each table's rows.
+func (s *service) tables(t *testing.T) map[string]string {
+	t.Helper()
 	owner := s.db.Owner(t)
 	rows, err := owner.Query(t.Context(), "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'")
 	require.NoError(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
-	var all strings.Builder
+	all := map[string]string{}
 	for _, table := range tables {
-		rows, err := owner.Query(t.Context(), fmt.Sprintf("SELECT t::text FROM %s t", pgx.Identifier{table}.Sanitize()))
+		rows, err := owner.Query(t.Context(), fmt.Sprintf("SELECT t::text FROM %s t ORDER BY 1", pgx.Identifier{table}.Sanitize()))
 		require.NoError(t, err)
 		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		require.NoError(t, err)
-		all.WriteString(table + "\n" + strings.Join(lines, "\n") + "\n")
+		all[table] = strings.Join(lines, "\n")
 	}
-	return all.String()
+	return all
 }
