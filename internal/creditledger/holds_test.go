@@ -273,9 +273,8 @@ func TestLedger_HoldExpires(t *testing.T) {
 func TestLedger_HeldPartDoesNotExpire(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	heldOverExpiry := func(t *testing.T) (*bundle, creditledger.Hold) {
+	heldOverExpiry := func(t *testing.T, b *bundle) (*bundle, creditledger.Hold) {
 		t.Helper()
-		b := b.fork(t)
 		b.grant(t, creditledger.GrantParams{Amount: 10, ExpiresAt: in(time.Minute)})
 		h := b.place(t, 6)
 		b.clock.Set(epoch.Add(2 * time.Minute))
@@ -289,7 +288,7 @@ func TestLedger_HeldPartDoesNotExpire(t *testing.T) {
 
 	t.Run("IsCaptured", func(t *testing.T) {
 		t.Parallel()
-		b, h := heldOverExpiry(t)
+		b, h := heldOverExpiry(t, b.fork(t))
 		_, err := b.capture(t, h.ID, nil, true)
 		require.NoError(t, err)
 		b.requireBalance(t, 0, 0)
@@ -298,7 +297,7 @@ func TestLedger_HeldPartDoesNotExpire(t *testing.T) {
 
 	t.Run("IsOverWhenLetGo", func(t *testing.T) {
 		t.Parallel()
-		b, h := heldOverExpiry(t)
+		b, h := heldOverExpiry(t, b.fork(t))
 		require.NoError(t, b.void(t, h.ID))
 		b.requireBalance(t, 0, 0)
 		history := b.history(t)
@@ -308,7 +307,7 @@ func TestLedger_HeldPartDoesNotExpire(t *testing.T) {
 
 	t.Run("IsOverWithTheRestOfACapture", func(t *testing.T) {
 		t.Parallel()
-		b, h := heldOverExpiry(t)
+		b, h := heldOverExpiry(t, b.fork(t))
 		_, err := b.capture(t, h.ID, ptr(int64(2)), true)
 		require.NoError(t, err)
 		b.requireBalance(t, 0, 0)
@@ -317,7 +316,7 @@ func TestLedger_HeldPartDoesNotExpire(t *testing.T) {
 
 	t.Run("IsOverWithTheHold", func(t *testing.T) {
 		t.Parallel()
-		b, h := heldOverExpiry(t)
+		b, h := heldOverExpiry(t, setup(t)) // alone: a sweep spares nobody
 		b.clock.Set(h.ExpiresAt)
 		b.requireBalance(t, 0, 0)
 		require.NoError(t, b.ledger.ExpireDue(t.Context()))

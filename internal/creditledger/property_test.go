@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// Each check has dozens of steps on a database; -rapid.checks says more or fewer.
-	_ = flag.Set("rapid.checks", "12")
+	_ = flag.Set("rapid.checks", "8")
 	pgtest.Main(m)
 }
 
