@@ -32,6 +32,7 @@ func TestLedger_Plans(t *testing.T) {
 // after five times: an account may have thousands of grants and a history of
 // years.
 func testPlansOfOneAccount(t *testing.T, db *pgtest.Database) {
+	t.Helper()
 	q := dbgen.New()
 	users, until := []uuid.UUID{number(0), number(7)}, epoch.Add(time.Minute)
 	for name, c := range map[string]struct {
@@ -106,6 +107,7 @@ func testPlansOfOneAccount(t *testing.T, db *pgtest.Database) {
 
 // The sweep finds what is due among all accounts, not by looking at each.
 func testPlanOfTheSweep(t *testing.T, db *pgtest.Database) {
+	t.Helper()
 	e := explain(t, db)
 	now := epoch.Add(time.Minute)
 	_, err := dbgen.New().CreditAccountListDue(t.Context(), e, dbgen.CreditAccountListDueParams{Now: &now, PageSize: 200})
@@ -118,6 +120,7 @@ func testPlanOfTheSweep(t *testing.T, db *pgtest.Database) {
 
 // Each filter of a list is served by an index, in the order of the list.
 func testPlansOfLists(t *testing.T, db *pgtest.Database) {
+	t.Helper()
 	q := dbgen.New()
 	for name, c := range map[string]struct {
 		ask   func(p *dbgen.CreditTransactionListParams)
@@ -165,6 +168,7 @@ func testPlansOfLists(t *testing.T, db *pgtest.Database) {
 // Nor does a connection settle on one plan for all filters, which would read a
 // whole history for a rare type.
 func testListsArePlannedEachTime(t *testing.T, db *pgtest.Database) {
+	t.Helper()
 	config := db.Pool.Config()
 	config.MaxConns = 1
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)

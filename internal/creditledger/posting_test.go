@@ -100,12 +100,14 @@ func TestLedger_KeptRefusalOfEachKind(t *testing.T) {
 		prepare func(t *testing.T, b *bundle) (ask func(context.Context, creditledger.Request) error, allow func())
 	}{
 		"Hold": {creditledger.ErrInsufficientCredits, func(t *testing.T, b *bundle) (func(context.Context, creditledger.Request) error, func()) {
+			t.Helper()
 			return func(ctx context.Context, r creditledger.Request) error {
 				_, err := b.ledger.Hold(ctx, r, creditledger.HoldParams{UserID: b.userID, Amount: 5, ExpiresIn: time.Hour})
 				return err
 			}, func() { b.grant(t, creditledger.GrantParams{Amount: 100}) }
 		}},
 		"Transfer": {creditledger.ErrInsufficientCredits, func(t *testing.T, b *bundle) (func(context.Context, creditledger.Request) error, func()) {
+			t.Helper()
 			to := b.openAccount(t, uuid.New())
 			return func(ctx context.Context, r creditledger.Request) error {
 				_, err := b.ledger.Transfer(ctx, r, creditledger.TransferParams{FromUserID: b.userID, ToUserID: to, Amount: 5})
@@ -113,12 +115,14 @@ func TestLedger_KeptRefusalOfEachKind(t *testing.T) {
 			}, func() { b.grant(t, creditledger.GrantParams{Amount: 100}) }
 		}},
 		"AtomicBatch": {creditledger.ErrInsufficientCredits, func(t *testing.T, b *bundle) (func(context.Context, creditledger.Request) error, func()) {
+			t.Helper()
 			return func(ctx context.Context, r creditledger.Request) error {
 				_, err := b.ledger.Bulk(ctx, r, true, []creditledger.BulkOperation{creditledger.DebitParams{UserID: b.userID, Amount: 5}})
 				return err
 			}, func() { b.grant(t, creditledger.GrantParams{Amount: 100}) }
 		}},
 		"CaptureOfMore": {creditledger.ErrCaptureExceedsHold, func(t *testing.T, b *bundle) (func(context.Context, creditledger.Request) error, func()) {
+			t.Helper()
 			b.grant(t, creditledger.GrantParams{Amount: 100})
 			h := b.place(t, 4)
 			return func(ctx context.Context, r creditledger.Request) error {
@@ -130,6 +134,7 @@ func TestLedger_KeptRefusalOfEachKind(t *testing.T) {
 				}
 		}},
 		"ReversalOfMore": {creditledger.ErrReversalExceedsOriginal, func(t *testing.T, b *bundle) (func(context.Context, creditledger.Request) error, func()) {
+			t.Helper()
 			b.grant(t, creditledger.GrantParams{Amount: 10})
 			x, err := b.debit(t, 5)
 			require.NoError(t, err)
@@ -139,6 +144,7 @@ func TestLedger_KeptRefusalOfEachKind(t *testing.T) {
 			}, func() {}
 		}},
 		"NotReversible": {creditledger.ErrNotReversible, func(t *testing.T, b *bundle) (func(context.Context, creditledger.Request) error, func()) {
+			t.Helper()
 			grant := b.grant(t, creditledger.GrantParams{Amount: 10})
 			x, err := b.revoke(t, *grant.GrantID)
 			require.NoError(t, err)
@@ -148,6 +154,7 @@ func TestLedger_KeptRefusalOfEachKind(t *testing.T) {
 			}, func() {}
 		}},
 		"AlreadyReversed": {creditledger.ErrAlreadyReversed, func(t *testing.T, b *bundle) (func(context.Context, creditledger.Request) error, func()) {
+			t.Helper()
 			b.grant(t, creditledger.GrantParams{Amount: 10})
 			x, err := b.debit(t, 5)
 			require.NoError(t, err)
@@ -159,6 +166,7 @@ func TestLedger_KeptRefusalOfEachKind(t *testing.T) {
 			}, func() {}
 		}},
 		"HoldThatIsOver": {creditledger.ErrHoldNotActive, func(t *testing.T, b *bundle) (func(context.Context, creditledger.Request) error, func()) {
+			t.Helper()
 			b.grant(t, creditledger.GrantParams{Amount: 10})
 			h := b.place(t, 4)
 			require.NoError(t, b.void(t, h.ID))
@@ -168,6 +176,7 @@ func TestLedger_KeptRefusalOfEachKind(t *testing.T) {
 			}, func() {}
 		}},
 		"GrantThatIsSpent": {creditledger.ErrGrantNotActive, func(t *testing.T, b *bundle) (func(context.Context, creditledger.Request) error, func()) {
+			t.Helper()
 			grant := b.grant(t, creditledger.GrantParams{Amount: 10})
 			x, err := b.debit(t, 10)
 			require.NoError(t, err)
