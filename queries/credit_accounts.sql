@@ -115,25 +115,29 @@ WITH RECURSIVE account AS (
     WHERE s.low < s.high
 ), moment AS (
     SELECT a.created_at, s.low AS sequence, h.low AS number,
-           -- When the first thing was done that time did not do by itself.
-           least(
-               (SELECT o.created_at FROM credit_transactions o
-                WHERE o.user_id = @user_id AND o.sequence > s.low
-                  AND NOT (o.type = 'expiry' OR o.type = 'revocation' AND o.actor_type = 'system')
-                ORDER BY o.sequence LIMIT 1),
-               (SELECT o.created_at FROM credit_hold_events o
-                WHERE o.user_id = @user_id AND o.number > h.low AND o.type <> 'expired'
-                ORDER BY o.number LIMIT 1),
-               'infinity'
-           ) AS until
+           -- When the first thing was done that time did not do by itself, and
+           -- the numbers that lie before it: the history goes on behind them.
+           least(t.created_at, e.created_at, 'infinity') AS until,
+           coalesce(t.sequence, a.sequence + 1) AS until_sequence, coalesce(e.number, a.hold_events + 1) AS until_number
     FROM account a
     JOIN transactions s ON s.low = s.high
     JOIN events h ON h.low = h.high
+    LEFT JOIN LATERAL (
+        SELECT o.sequence, o.created_at FROM credit_transactions o
+        WHERE o.user_id = @user_id AND o.sequence > s.low
+          AND NOT (o.type = 'expiry' OR o.type = 'revocation' AND o.actor_type = 'system')
+        ORDER BY o.sequence LIMIT 1
+    ) t ON true
+    LEFT JOIN LATERAL (
+        SELECT o.number, o.created_at FROM credit_hold_events o
+        WHERE o.user_id = @user_id AND o.number > h.low AND o.type <> 'expired'
+        ORDER BY o.number LIMIT 1
+    ) e ON true
 ), over AS (
     -- Holds that were over, and those that were not but have ended since.
     SELECT e.pinned, e.expires_at <= @at AS by_then, 1 AS sign
     FROM moment m
-    JOIN credit_hold_events e ON e.user_id = @user_id AND e.number > m.number AND e.created_at < m.until
+    JOIN credit_hold_events e ON e.user_id = @user_id AND e.number > m.number AND e.number < m.until_number AND e.created_at < m.until
     UNION ALL
     SELECT h.pinned, true, -1
     FROM credit_holds h
@@ -145,7 +149,7 @@ WITH RECURSIVE account AS (
     -- What was taken out since of grants that were over, but for what later holds let go of.
     SELECT -t.amount AS amount
     FROM moment m
-    JOIN credit_transactions t ON t.user_id = @user_id AND t.sequence > m.sequence AND t.created_at < m.until
+    JOIN credit_transactions t ON t.user_id = @user_id AND t.sequence > m.sequence AND t.sequence < m.until_sequence AND t.created_at < m.until
     JOIN credit_grants g ON g.user_id = t.user_id AND g.id = t.grant_id AND (g.expires_at <= @at OR g.revoked_at <= @at)
     UNION ALL
     SELECT -l.amount

@@ -2,6 +2,7 @@ package creditledger_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -24,6 +25,7 @@ func TestLedger_Plans(t *testing.T) {
 	t.Run("OfOneAccount", func(t *testing.T) { testPlansOfOneAccount(t, db) })
 	t.Run("OfTheSweep", func(t *testing.T) { testPlanOfTheSweep(t, db) })
 	t.Run("OfLists", func(t *testing.T) { testPlansOfLists(t, db) })
+	t.Run("OfAPastBalance", func(t *testing.T) { testPastBalanceReadsLittle(t, db) })
 	t.Run("EachTime", func(t *testing.T) { testListsArePlannedEachTime(t, db) })
 }
 
@@ -188,6 +190,39 @@ func testListsArePlannedEachTime(t *testing.T, db *pgtest.Database) {
 	require.Zero(t, general)
 }
 
+// A balance long ago costs no more than one of yesterday: what was done since is not read.
+func testPastBalanceReadsLittle(t *testing.T, db *pgtest.Database) {
+	e := explain(t, db)
+	e.how = "(ANALYZE, FORMAT JSON, TIMING OFF)"
+	_, err := dbgen.New().CreditBalanceAt(t.Context(), e, dbgen.CreditBalanceAtParams{UserID: number(7), At: epoch.Add(35 * time.Minute)})
+	require.ErrorIs(t, err, errExplained)
+	var plans []struct{ Plan step }
+	require.NoError(t, json.Unmarshal([]byte(e.plan), &plans))
+	read := plans[0].Plan.read()
+	require.Positive(t, read)
+	require.Less(t, read, 60, "of 240 records\n%s", e.plan)
+}
+
+// step is a step of a plan that was carried out.
+type step struct {
+	Table   string  `json:"Relation Name"`
+	Rows    float64 `json:"Actual Rows"`
+	Removed float64 `json:"Rows Removed by Filter"`
+	Loops   float64 `json:"Actual Loops"`
+	Plans   []step
+}
+
+// read counts the records that were read.
+func (s step) read() (n int) {
+	if s.Table == "credit_transactions" || s.Table == "credit_hold_events" {
+		n = int((s.Rows + s.Removed) * s.Loops)
+	}
+	for _, below := range s.Plans {
+		n += below.read()
+	}
+	return n
+}
+
 func number(n byte) uuid.UUID { return uuid.UUID{15: n} }
 
 // seededID is below the ids of transactions that were made in the second.
@@ -214,7 +249,7 @@ func seedHistory(t *testing.T) *pgtest.Database {
 			     LATERAL (SELECT CASE WHEN n % 1009 = 7 THEN 'reversal' WHEN n % 20 = 0 THEN 'grant' ELSE 'debit' END AS type) k`,
 		`INSERT INTO credit_grants (user_id, id, sequence, part, amount, remaining, priority, expires_at, created_at)
 			SELECT lpad(to_hex(u), 32, '0')::uuid, md5(u || '-' || n)::uuid, 1 + n % 200, n / 200, 10, CASE WHEN u = 0 OR n % 4 = 0 THEN 10 ELSE 0 END, n % 3,
-			       CASE WHEN n % 2 = 0 THEN $1::timestamptz + n * interval '1 day' END, $1
+			       CASE WHEN n % 2 = 0 THEN $1::timestamptz + n * interval '10 minutes' END, $1
 			FROM generate_series(0, 99) u, LATERAL generate_series(1, CASE u WHEN 0 THEN 2000 ELSE 40 END) n`,
 		`INSERT INTO credit_holds (user_id, id, amount, status, expires_at, pinned, created_at, updated_at)
 			SELECT lpad(to_hex(n % 100), 32, '0')::uuid, md5(n::text)::uuid, 5, s.status, $1::timestamptz + n * interval '1 minute',
@@ -239,7 +274,8 @@ func seedHistory(t *testing.T) *pgtest.Database {
 type explainer struct {
 	dbgen.DBTX
 	conn    *pgxpool.Conn
-	general bool // the plan for any parameters
+	general bool   // the plan for any parameters
+	how     string // options of EXPLAIN
 	plan    string
 }
 
@@ -287,7 +323,7 @@ func (e *explainer) explain(ctx context.Context, sql string, args []any) error {
 		}
 		sql, args = "EXECUTE explained ("+strings.Join(literals, ", ")+")", nil
 	}
-	rows, err := e.conn.Query(ctx, "EXPLAIN "+sql, args...)
+	rows, err := e.conn.Query(ctx, "EXPLAIN "+e.how+" "+sql, args...)
 	if err != nil {
 		return err
 	}
