@@ -3,8 +3,11 @@ package creditledger_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -245,4 +248,97 @@ func TestPoster_Notify(t *testing.T) {
 	require.ErrorContains(t, err, "the queue is broken")
 	require.False(t, b.isKept(t, r))
 	require.Equal(t, int64(48), b.balance(t).Balance)
+}
+
+// together has requests wait for one account, and so be posted in one batch.
+func (b *bundle) together(t *testing.T, ledger *creditledger.Ledger, requests ...func() error) []error {
+	t.Helper()
+	unlock := b.lockAccount(t, b.userID)
+	first := make(chan error, 1)
+	go func() {
+		_, err := ledger.Grant(t.Context(), b.request(), creditledger.GrantParams{UserID: b.userID, Amount: 1})
+		first <- err
+	}()
+	b.requireWaiting(t, "CreditAccountLock")
+	errs := make([]error, len(requests))
+	var all sync.WaitGroup
+	for i, request := range requests {
+		all.Go(func() { errs[i] = request() })
+	}
+	// They queue behind the account that is waited for.
+	require.Eventually(t, func() bool { return ledger.Queued() == len(requests) }, 30*time.Second, time.Millisecond)
+	unlock()
+	all.Wait()
+	require.NoError(t, <-first)
+	return errs
+}
+
+// A batch that the database refuses is posted in parts: what is refused fails alone.
+func TestPoster_PostedInParts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	broken := b.fork(t)
+	b.grant(t, creditledger.GrantParams{Amount: 100})
+	broken.grant(t, creditledger.GrantParams{Amount: 100})
+	// The database itself refuses a change of this account.
+	owner := b.db.Owner(t)
+	_, err := owner.Exec(t.Context(), fmt.Sprintf("ALTER TABLE credit_accounts ADD CONSTRAINT planted CHECK (user_id <> '%s') NOT VALID", broken.userID))
+	require.NoError(t, err)
+	var operations, batches atomic.Int64
+	ledger := creditledger.New(b.db.Pool, creditledger.Options{Now: b.clock.Now, Observe: func(_ context.Context, s creditledger.BatchStats) {
+		batches.Add(1)
+		operations.Add(int64(s.Operations))
+	}})
+	requests := make([]func() error, 9)
+	for i := range requests {
+		p := creditledger.DebitParams{UserID: b.userID, Amount: 1}
+		if i == 4 {
+			// Of both accounts, so that it is posted with the others.
+			requests[i] = func() error {
+				_, err := ledger.Transfer(t.Context(), b.request(), creditledger.TransferParams{FromUserID: b.userID, ToUserID: broken.userID, Amount: 1})
+				return err
+			}
+			continue
+		}
+		requests[i] = func() error { _, err := ledger.Debit(t.Context(), b.request(), p); return err }
+	}
+	for i, err := range b.together(t, ledger, requests...) {
+		if i == 4 {
+			require.Equal(t, apperr.Internal, apperr.From(err).Kind)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	require.Greater(t, batches.Load(), int64(2), "they were one batch, which was split")
+	require.Equal(t, int64(100+1-8), b.balance(t).Balance)
+	_, err = owner.Exec(t.Context(), "ALTER TABLE credit_accounts DROP CONSTRAINT planted")
+	require.NoError(t, err)
+}
+
+// In one batch a transaction is undone once, too.
+func TestPoster_UndoneTwiceInOneBatch(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.grant(t, creditledger.GrantParams{Amount: 100})
+	debited, err := b.debit(t, 10)
+	require.NoError(t, err)
+	var largest atomic.Int64
+	ledger := creditledger.New(b.db.Pool, creditledger.Options{Now: b.clock.Now, Observe: func(_ context.Context, s creditledger.BatchStats) {
+		largest.Store(max(largest.Load(), int64(s.Operations)))
+	}})
+	undo := func() error {
+		_, err := ledger.Reverse(t.Context(), b.request(), debited.ID, creditledger.ReversalParams{})
+		return err
+	}
+	done := 0
+	for _, err := range b.together(t, ledger, undo, undo, undo) {
+		if err == nil {
+			done++
+		} else {
+			require.ErrorIs(t, err, creditledger.ErrAlreadyReversed)
+		}
+	}
+	require.Equal(t, 1, done)
+	require.Equal(t, int64(3), largest.Load())
+	require.Equal(t, int64(101), b.balance(t).Balance)
 }
