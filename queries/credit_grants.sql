@@ -6,7 +6,7 @@ SELECT n.user_id, n.id, n.sequence, n.part, n.amount, n.remaining, n.held, n.exp
 FROM (
     SELECT unnest(@user_ids::uuid[]) AS user_id, unnest(@ids::uuid[]) AS id, unnest(@sequences::bigint[]) AS sequence,
            unnest(@parts::smallint[]) AS part, unnest(@amounts::bigint[]) AS amount, unnest(@remainings::bigint[]) AS remaining,
-           unnest(@helds::bigint[]) AS held, unnest(@expireds::bigint[]) AS expired, unnest(@priorities::smallint[]) AS priority,
+           unnest(@helds::bigint[]) AS held, unnest(@expired_amounts::bigint[]) AS expired, unnest(@priorities::smallint[]) AS priority,
            unnest(@expires_ats::timestamptz[]) AS expires_at, unnest(@revoked_ats::timestamptz[]) AS revoked_at,
            unnest(@created_ats::timestamptz[]) AS created_at
 ) n;
@@ -17,7 +17,7 @@ UPDATE credit_grants g
 SET remaining = n.remaining, held = n.held, expired = n.expired, revoked_at = nullif(n.revoked_at, '0001-01-01 00:00:00+00')
 FROM (
     SELECT unnest(@user_ids::uuid[]) AS user_id, unnest(@ids::uuid[]) AS id, unnest(@remainings::bigint[]) AS remaining,
-           unnest(@helds::bigint[]) AS held, unnest(@expireds::bigint[]) AS expired, unnest(@revoked_ats::timestamptz[]) AS revoked_at
+           unnest(@helds::bigint[]) AS held, unnest(@expired_amounts::bigint[]) AS expired, unnest(@revoked_ats::timestamptz[]) AS revoked_at
 ) n
 WHERE g.user_id = n.user_id AND g.id = n.id;
 

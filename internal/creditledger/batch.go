@@ -95,13 +95,14 @@ func (l *Ledger) tryBatch(ctx context.Context, ops []*operation, wait bool) (loc
 			b.answer(began)
 		}
 	}()
-	if locked, err = b.load(wait); err != nil {
+	if locked, err = b.load(wait); err != nil { //nolint:contextcheck // the batch carries it
 		return nil, err
 	}
-	if err = b.decide(); err != nil {
+	err = b.decide()
+	if err != nil {
 		return nil, err
 	}
-	return locked, b.write()
+	return locked, b.write() //nolint:contextcheck // the batch carries it
 }
 
 // decide decides all operations one by one, each on what those before it left.

@@ -25,7 +25,7 @@ func BenchmarkLedger_Debit(b *testing.B) {
 			var failed atomic.Int64
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					user := s.users[rand.IntN(len(s.users))] //nolint:gosec // spreads load
+					user := s.users[rand.IntN(len(s.users))]
 					_, err := s.ledger.Debit(b.Context(), s.request(), creditledger.DebitParams{UserID: user, Amount: 1})
 					if err != nil {
 						failed.Add(1)

@@ -192,6 +192,7 @@ func testListsArePlannedEachTime(t *testing.T, db *pgtest.Database) {
 
 // A balance long ago costs no more than one of yesterday: what was done since is not read.
 func testPastBalanceReadsLittle(t *testing.T, db *pgtest.Database) {
+	t.Helper()
 	e := explain(t, db)
 	e.how = "(ANALYZE, FORMAT JSON, TIMING OFF)"
 	_, err := dbgen.New().CreditBalanceAt(t.Context(), e, dbgen.CreditBalanceAtParams{UserID: number(7), At: epoch.Add(35 * time.Minute)})

@@ -181,7 +181,7 @@ func (w *writer) lot(a *account, l *lot) {
 		add(&c.Amounts, l.amount)
 		add(&c.Remainings, l.remaining)
 		add(&c.Helds, l.held)
-		add(&c.Expireds, l.expired)
+		add(&c.ExpiredAmounts, l.expired)
 		add(&c.Priorities, l.priority)
 		add(&c.ExpiresAts, orZero(l.expiresAt))
 		add(&c.RevokedAts, orZero(l.revokedAt))
@@ -193,7 +193,7 @@ func (w *writer) lot(a *account, l *lot) {
 	add(&c.Ids, l.id)
 	add(&c.Remainings, l.remaining)
 	add(&c.Helds, l.held)
-	add(&c.Expireds, l.expired)
+	add(&c.ExpiredAmounts, l.expired)
 	add(&c.RevokedAts, orZero(l.revokedAt))
 }
 

@@ -26,18 +26,18 @@ FROM (
 `
 
 type CreditGrantInsertManyParams struct {
-	UserIds    []uuid.UUID
-	Ids        []uuid.UUID
-	Sequences  []int64
-	Parts      []int16
-	Amounts    []int64
-	Remainings []int64
-	Helds      []int64
-	Expireds   []int64
-	Priorities []int16
-	ExpiresAts []time.Time
-	RevokedAts []time.Time
-	CreatedAts []time.Time
+	UserIds        []uuid.UUID
+	Ids            []uuid.UUID
+	Sequences      []int64
+	Parts          []int16
+	Amounts        []int64
+	Remainings     []int64
+	Helds          []int64
+	ExpiredAmounts []int64
+	Priorities     []int16
+	ExpiresAts     []time.Time
+	RevokedAts     []time.Time
+	CreatedAts     []time.Time
 }
 
 // Grants as they are after the batch that made them, which may have spent some already.
@@ -50,7 +50,7 @@ func (q *Queries) CreditGrantInsertMany(ctx context.Context, db DBTX, arg Credit
 		arg.Amounts,
 		arg.Remainings,
 		arg.Helds,
-		arg.Expireds,
+		arg.ExpiredAmounts,
 		arg.Priorities,
 		arg.ExpiresAts,
 		arg.RevokedAts,
@@ -353,12 +353,12 @@ WHERE g.user_id = n.user_id AND g.id = n.id
 `
 
 type CreditGrantUpdateManyParams struct {
-	UserIds    []uuid.UUID
-	Ids        []uuid.UUID
-	Remainings []int64
-	Helds      []int64
-	Expireds   []int64
-	RevokedAts []time.Time
+	UserIds        []uuid.UUID
+	Ids            []uuid.UUID
+	Remainings     []int64
+	Helds          []int64
+	ExpiredAmounts []int64
+	RevokedAts     []time.Time
 }
 
 // To be called under CreditAccountLock, with each grant once.
@@ -368,7 +368,7 @@ func (q *Queries) CreditGrantUpdateMany(ctx context.Context, db DBTX, arg Credit
 		arg.Ids,
 		arg.Remainings,
 		arg.Helds,
-		arg.Expireds,
+		arg.ExpiredAmounts,
 		arg.RevokedAts,
 	)
 	return err

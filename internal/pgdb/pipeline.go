@@ -27,7 +27,7 @@ func Pipeline(ctx context.Context, conn *pgx.Conn, functions ...func(dbgen.DBTX)
 			s.suspend = func() bool { return yield(struct{}{}) }
 			s.err = f(s)
 		})
-		defer s.stop()
+		defer s.stop() //nolint:gocritic // when all have ended
 		s.resume()
 		if s.err != nil {
 			return s.err
