@@ -89,7 +89,7 @@ func takesAway(sql string) (found []string) {
 			made = append(made, m[1])
 			continue
 		}
-		if m := on.FindStringSubmatch(statement); len(m) > 0 && slices.Contains(made, m[1]) {
+		if m := on.FindStringSubmatch(statement); len(m) > 1 && slices.Contains(made, m[1]) {
 			continue // nobody knows the table yet
 		}
 		if slices.ContainsFunc(takingAway, func(r *regexp.Regexp) bool { return r.MatchString(statement) }) ||

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -94,10 +93,12 @@ func (p *process) kill(t *testing.T) {
 	_ = p.cmd.Process.Kill()
 	<-p.exited
 	for _, sql := range []string{
+		// What it had asked for may still be done, or else it would be afterwards.
+		"SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE datname = current_database() AND usename <> current_user",
 		"UPDATE river_job SET attempted_at = now() - interval '1 hour' WHERE state = 'running'",
 		"DELETE FROM river_leader",
 	} {
-		_, err := p.db.Pool.Exec(context.Background(), sql)
+		_, err := p.db.Owner(t).Exec(t.Context(), sql)
 		require.NoError(t, err)
 	}
 }

@@ -127,9 +127,10 @@ func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
+	if err == nil {
+		return
 	}
+	http.Error(w, err.Error(), http.StatusBadGateway)
 }
 
 // pass passes a request on, and the answer back. It fails before anything is written.
