@@ -18,14 +18,16 @@ import (
 
 // Log is all events.
 type Log struct {
-	pool *pgxpool.Pool
-	q    *dbgen.Queries
-	now  func() time.Time
+	pool  *pgxpool.Pool
+	q     *dbgen.Queries
+	now   func() time.Time
+	heard []func(context.Context, Event)
 }
 
-// New returns the log of a migrated database. now is the clock, time.Now but in tests.
-func New(pool *pgxpool.Pool, now func() time.Time) *Log {
-	return &Log{pool: pool, q: dbgen.New(), now: now}
+// New returns the log of a migrated database. now is the clock, time.Now but in
+// tests; heard is told of each event once it is committed.
+func New(pool *pgxpool.Pool, now func() time.Time, heard ...func(context.Context, Event)) *Log {
+	return &Log{pool: pool, q: dbgen.New(), now: now, heard: heard}
 }
 
 // Write adds an event in the caller's transaction, with the source that ctx carries.
@@ -66,6 +68,14 @@ func (l *Log) WriteAs(ctx context.Context, tx pgx.Tx, actor Actor, what Type, on
 	if err := l.q.AuditEventInsert(ctx, tx, insert); err != nil {
 		return fmt.Errorf("writing the audit event: %w", err)
 	}
+	pgdb.OnCommit(tx, func() {
+		for _, hear := range l.heard {
+			hear(ctx, Event{
+				ID: insert.ID, Type: what, Actor: actor, Target: on, Details: insert.Details,
+				RequestID: source.RequestID, IP: source.IP, UserAgent: source.UserAgent, At: now,
+			})
+		}
+	})
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,10 +22,11 @@ type PoolOptions struct {
 	MaxConnLifetime  time.Duration
 	MaxConnIdleTime  time.Duration
 	ConnectTimeout   time.Duration
-	AcquireTimeout   time.Duration // how long to wait for a free connection; 0 for as long as the caller does
-	StatementTimeout time.Duration // how long one statement may run
-	LockTimeout      time.Duration // how long one may wait for a lock
-	Watch            *Watch        // of this pool; nil for none
+	AcquireTimeout   time.Duration   // how long to wait for a free connection; 0 for as long as the caller does
+	StatementTimeout time.Duration   // how long one statement may run
+	LockTimeout      time.Duration   // how long one may wait for a lock
+	Watch            *Watch          // of this pool; nil for none
+	Tracer           pgx.QueryTracer // is told of every statement, and of more where it implements more; nil for none
 }
 
 // Open makes a pool for the database at url and checks that it answers.
@@ -58,8 +60,15 @@ func Open(ctx context.Context, url string, o PoolOptions) (*pgxpool.Pool, error)
 	cfg.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool {
 		return p.IdleDuration > time.Second || spoken(p.Conn)
 	}
+	var tracers []pgx.QueryTracer
+	if o.Tracer != nil {
+		tracers = append(tracers, o.Tracer)
+	}
 	if o.AcquireTimeout > 0 {
-		cfg.ConnConfig.Tracer = acquireLimit{o.AcquireTimeout}
+		tracers = append(tracers, acquireLimit{o.AcquireTimeout})
+	}
+	if len(tracers) > 0 {
+		cfg.ConnConfig.Tracer = multitracer.New(tracers...)
 	}
 	watch.config = cfg.ConnConfig.Copy()
 	watch.config.Tracer = nil

@@ -25,14 +25,17 @@ const maxTries = 4
 func InTx(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error, again ...func(error) bool) error {
 	for try := 1; ; try++ {
 		committing := false
+		var begun watchedTx
 		// The locking argument of the queries holds for this level; a database's default may be another.
 		err := pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-			err := f(tx)
+			begun.Tx = tx
+			err := f(&begun)
 			committing = err == nil
 			return err
 		})
 		switch {
 		case err == nil:
+			begun.committed()
 			return nil
 		case committing && unknown(err):
 			return apperr.UnavailableBecause(err).WithReason(ReasonUnknown)
