@@ -23,6 +23,25 @@ type hashPool struct {
 	queue   int64
 	waiting atomic.Int64
 	took    atomic.Int64 // the last run, in nanoseconds
+
+	done, refused, spent atomic.Int64 // since the start; spent in nanoseconds
+}
+
+// HashQueue is the queue of passwords that are to be hashed or compared.
+type HashQueue struct {
+	Running, Waiting int64
+	Slots, Queue     int64         // most that may run and wait
+	Done, Refused    int64         // since the start
+	Time             time.Duration // spent on those that are done
+}
+
+// HashQueue tells how things stand.
+func (s *Service) HashQueue() HashQueue {
+	p := s.hasher.pool
+	return HashQueue{
+		Running: int64(len(p.slots)), Waiting: p.waiting.Load(), Slots: int64(cap(p.slots)), Queue: p.queue,
+		Done: p.done.Load(), Refused: p.refused.Load(), Time: time.Duration(p.spent.Load()),
+	}
 }
 
 // newHashPool returns a pool with the defaults for what is 0.
@@ -44,7 +63,10 @@ func (p *hashPool) do(ctx context.Context, f func() error) error {
 	}
 	began := time.Now()
 	defer func() {
-		p.took.Store(int64(time.Since(began)))
+		took := int64(time.Since(began))
+		p.took.Store(took)
+		p.spent.Add(took)
+		p.done.Add(1)
 		<-p.slots
 	}()
 	return f()
@@ -70,6 +92,7 @@ func (p *hashPool) enter(ctx context.Context) error {
 
 // busy sends away until a full queue has had its turn.
 func (p *hashPool) busy(cause error) error {
+	p.refused.Add(1)
 	err := apperr.UnavailableBecause(cause)
 	err.RetryAfter = max(err.RetryAfter, time.Duration(p.took.Load()*p.queue/int64(cap(p.slots))))
 	return err

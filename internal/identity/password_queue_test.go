@@ -87,9 +87,13 @@ func TestHasher_Queue(t *testing.T) {
 			synctest.Wait()
 			require.Len(t, entered, 3)
 			requireUnavailable(t, p.do(t.Context(), func() error { return errors.New("not run") }))
+			s := &Service{hasher: &hasher{pool: p}}
+			require.Equal(t, HashQueue{Running: 3, Waiting: 10, Slots: 3, Queue: 10, Refused: 1}, s.HashQueue())
+			time.Sleep(time.Second)
 			close(leave)
 			synctest.Wait()
 			require.Len(t, entered, cap(entered))
+			require.Equal(t, HashQueue{Slots: 3, Queue: 10, Done: 13, Refused: 1, Time: 3 * time.Second}, s.HashQueue())
 			require.Empty(t, p.slots)
 			require.Zero(t, p.waiting.Load())
 		})

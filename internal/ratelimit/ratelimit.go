@@ -52,6 +52,8 @@ type Options struct {
 	Key     []byte // keys the hashes under which limits are stored
 	Enabled bool   // false allows everything
 	Now     func() time.Time
+	// Exceeded hears the action of each limit that an attempt is beyond; nil for nobody.
+	Exceeded func(action string)
 }
 
 // Limiter counts attempts.
@@ -90,6 +92,9 @@ func (l *Limiter) Take(ctx context.Context, limits ...Limit) ([]time.Duration, e
 		if i := index[string(row.Key)]; !row.Allowed {
 			rate := limits[i].Rate
 			waits[i] = max(time.Microsecond, row.Tat.Add(rate.cost()-rate.window()).Sub(now))
+			if l.o.Exceeded != nil {
+				l.o.Exceeded(limits[i].Action)
+			}
 		}
 	}
 	return waits, nil

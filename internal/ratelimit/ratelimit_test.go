@@ -328,3 +328,25 @@ func TestAddress(t *testing.T) {
 	}
 	require.NotPanics(t, func() { ratelimit.Address(netip.Addr{}) }, "nobody knows the address of a Unix socket")
 }
+
+// Whoever listens is told of each limit that an attempt is beyond, and only then.
+func TestLimiter_Exceeded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	o := b.options()
+	var exceeded []string
+	o.Exceeded = func(action string) { exceeded = append(exceeded, action) }
+	b.limiter = ratelimit.New(b.db.Pool, o)
+	low := ratelimit.Limit{Action: "low", Of: "a", Rate: ratelimit.Rate{Attempts: 1, Span: time.Hour}}
+	high := ratelimit.Limit{Action: "high", Of: "a", Rate: ratelimit.Rate{Attempts: 3, Span: time.Hour}}
+	for range 2 {
+		_, err := b.limiter.Take(t.Context(), low, high)
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"low"}, exceeded)
+	for range 2 {
+		_, err := b.limiter.Take(t.Context(), low, high)
+		require.NoError(t, err)
+	}
+	require.ElementsMatch(t, []string{"low", "low", "low", "high"}, exceeded)
+}
