@@ -7,7 +7,49 @@ package dbgen
 
 import (
 	"context"
+	"time"
 )
+
+const jobCount = `-- name: JobCount :many
+SELECT kind, state::text AS state, count(*) AS jobs, min(scheduled_at)::timestamptz AS oldest
+FROM river_job
+WHERE state IN ('available', 'running', 'retryable', 'scheduled', 'pending', 'cancelled', 'discarded')
+GROUP BY kind, state
+`
+
+type JobCountRow struct {
+	Kind   string
+	State  string
+	Jobs   int64
+	Oldest time.Time
+}
+
+// Jobs that are not done, for metrics. Completed jobs, which are by far the most,
+// are left to their own index.
+func (q *Queries) JobCount(ctx context.Context, db DBTX) ([]JobCountRow, error) {
+	rows, err := db.Query(ctx, jobCount)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []JobCountRow
+	for rows.Next() {
+		var i JobCountRow
+		if err := rows.Scan(
+			&i.Kind,
+			&i.State,
+			&i.Jobs,
+			&i.Oldest,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
 
 const jobEnd = `-- name: JobEnd :execrows
 UPDATE river_job SET state = 'completed', finalized_at = now()

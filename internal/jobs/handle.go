@@ -86,7 +86,7 @@ func handle[T Args](q *Queue, kind T, do func(context.Context, T) error, options
 		panic("jobs: " + kind.Kind() + " comes after Start")
 	}
 	q.longest = max(q.longest, r.timeout)
-	river.AddWorkerArgs(q.workers, kind, &worker[T]{do: do, timeout: r.timeout, log: q.o.Log})
+	river.AddWorkerArgs(q.workers, kind, &worker[T]{do: do, timeout: r.timeout, log: q.o.Log, watcher: q.o.Watcher})
 }
 
 type worker[T Args] struct {
@@ -94,6 +94,7 @@ type worker[T Args] struct {
 	do      func(context.Context, T) error
 	timeout time.Duration
 	log     *slog.Logger
+	watcher Watcher
 }
 
 // Timeout implements river.Worker.
@@ -102,7 +103,8 @@ func (w *worker[T]) Timeout(*river.Job[T]) time.Duration { return w.timeout }
 // Work implements river.Worker.
 func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error {
 	ctx = context.WithValue(ctx, runKey{}, run{id: job.ID, attempt: int16(job.Attempt)}) //nolint:gosec // at most MaxAttempts
-	err := w.do(ctx, job.Args)
+	ctx = resume(ctx, w.watcher, job.JobRow)
+	err := attempt(ctx, w.watcher, job.JobRow, func(ctx context.Context) error { return w.do(ctx, job.Args) })
 	final := new(river.JobCancelError)
 	switch {
 	case IsMoot(err):

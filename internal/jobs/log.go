@@ -11,7 +11,10 @@ import (
 
 // reporter logs the attempts that failed. It stands in for River's own messages
 // about them, which say less.
-type reporter struct{ log *slog.Logger }
+type reporter struct {
+	log     *slog.Logger
+	watcher Watcher
+}
 
 // HandleError implements river.ErrorHandler.
 func (r reporter) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
@@ -30,7 +33,7 @@ func (r reporter) report(ctx context.Context, job *rivertype.JobRow, why ...slog
 	if job.Attempt >= job.MaxAttempts {
 		level, message = slog.LevelError, "a job failed"
 	}
-	r.log.LogAttrs(ctx, level, message, append([]slog.Attr{
+	r.log.LogAttrs(resume(ctx, r.watcher, job), level, message, append([]slog.Attr{
 		slog.String("job", job.Kind), slog.Int64("job_id", job.ID),
 		slog.Int("attempt", job.Attempt), slog.Int("max_attempts", job.MaxAttempts),
 	}, why...)...)

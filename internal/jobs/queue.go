@@ -58,6 +58,8 @@ type Limited interface {
 // Options of a Queue.
 type Options struct {
 	Log      *slog.Logger
+	RiverLog *slog.Logger // for River's own lines; Log if nil
+	Watcher  Watcher      // nil for none
 	Workers  int  // how many jobs run at once in this process; DefaultWorkers for 0
 	PollOnly bool // for connections that cannot LISTEN, as of a pooler; jobs then start up to a second later
 }
@@ -80,8 +82,12 @@ type Queue struct {
 func New(pool *pgxpool.Pool, o Options) (*Queue, error) {
 	o.Workers = cmp.Or(o.Workers, DefaultWorkers)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	o.RiverLog = cmp.Or(o.RiverLog, o.Log)
+	if o.Watcher == nil {
+		o.Watcher = nobody{}
+	}
 	enqueuer, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
-		Logger:      slog.New(quiet{o.Log.Handler()}),
+		Logger:      slog.New(quiet{o.RiverLog.Handler()}),
 		MaxAttempts: DefaultAttempts,
 	})
 	if err != nil {
@@ -97,8 +103,9 @@ func (q *Queue) Enqueue(ctx context.Context, tx pgx.Tx, all ...Args) error {
 		return nil
 	}
 	inserts := make([]river.InsertManyParams, len(all))
+	metadata := q.metadata(ctx)
 	for i, args := range all {
-		o := &river.InsertOpts{Priority: priorityEnqueued}
+		o := &river.InsertOpts{Priority: priorityEnqueued, Metadata: metadata}
 		if limited, ok := args.(Limited); ok {
 			o.MaxAttempts = limited.MaxAttempts()
 		}
@@ -119,8 +126,8 @@ func (q *Queue) Start(ctx context.Context) error {
 		return errors.New("the jobs were started before")
 	}
 	client, err := river.NewClient(riverpgxv5.New(q.pool), &river.Config{
-		Logger:       slog.New(quiet{q.o.Log.Handler()}),
-		ErrorHandler: reporter{q.o.Log},
+		Logger:       slog.New(quiet{q.o.RiverLog.Handler()}),
+		ErrorHandler: reporter{q.o.Log, q.o.Watcher},
 		Workers:      q.workers,
 		Queues:       map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.o.Workers}},
 		PeriodicJobs: q.periodic,
