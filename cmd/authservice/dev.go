@@ -13,7 +13,6 @@ import (
 
 	"github.com/authservice/authservice/internal/config"
 	"github.com/authservice/authservice/internal/devmail"
-	"github.com/authservice/authservice/internal/telemetry"
 )
 
 func devCommand(e env) *cobra.Command {
@@ -88,7 +87,12 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	ctx, cancel := db.whileRunning(ctx)
 	defer cancel()
 
-	log := telemetry.NewLogger(e.stderr, c.Log.Format, c.Log.Level)
+	t, err := e.openTelemetry(ctx, c, e.stderr)
+	if err != nil {
+		return err
+	}
+	defer t.Close(ctx)
+	log := t.Logger("service")
 	l, err := listen(ctx, c, log)
 	if err != nil {
 		return err
@@ -115,12 +119,12 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 	if err := db.migrate(ctx); err != nil {
 		return err
 	}
-	pool, closePool, err := openPool(ctx, c, log)
+	pool, closePool, err := openPool(ctx, c, t)
 	if err != nil {
 		return err
 	}
 	defer closePool()
-	d, err := newDomain(ctx, c, pool, log)
+	d, err := newDomain(ctx, c, pool, t)
 	if err != nil {
 		return err
 	}
@@ -138,7 +142,7 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 
 	warn(ctx, log, c, e)
 	var announced error
-	err = d.serve(ctx, c, l, log, mailbox, func() {
+	err = d.serve(ctx, c, l, t, mailbox, func() {
 		announced = announce(e.stdout, info)
 		progress("ready; Ctrl-C stops everything")
 	})

@@ -152,8 +152,8 @@ func (s *service) follow(stdout io.Reader, ready chan<- struct{}) {
 		_, _ = s.logs.Write(append(lines.Bytes(), '\n'))
 		var line struct {
 			Message string `json:"message"`
-			URL     string `json:"url"`
-			OpsURL  string `json:"ops_url"`
+			URL     string `json:"authservice.url"`
+			OpsURL  string `json:"authservice.ops_url"`
 		}
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == "ready" {
 			s.url, s.opsURL = line.URL, line.OpsURL

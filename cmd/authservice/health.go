@@ -25,9 +25,13 @@ type health struct {
 	pool     *pgxpool.Pool
 	stopping atomic.Bool
 
-	mu     sync.Mutex // held while looking: probes that come meanwhile wait for the finding
-	found  httpapi.Readiness
-	looked time.Time
+	looking sync.Mutex // held while looking
+	found   atomic.Pointer[finding]
+}
+
+type finding struct {
+	httpapi.Readiness
+	at time.Time
 }
 
 func newHealth(pool *pgxpool.Pool) *health { return &health{pool: pool} }
@@ -35,15 +39,29 @@ func newHealth(pool *pgxpool.Pool) *health { return &health{pool: pool} }
 // stop makes every later check say that a shutdown has begun.
 func (h *health) stop() { h.stopping.Store(true) }
 
+// check looks at most once at a time: a probe that comes meanwhile gets the last
+// finding, and waits only where there is none yet.
 func (h *health) check(ctx context.Context) httpapi.Readiness {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if time.Since(h.looked) > healthCached {
-		h.found, h.looked = h.look(ctx), time.Now()
+	f := h.found.Load()
+	switch {
+	case f == nil:
+		h.looking.Lock()
+	case time.Since(f.at) <= healthCached || !h.looking.TryLock():
+		return h.now(f)
 	}
-	found := h.found
-	found.Shutdown = !h.stopping.Load()
-	return found
+	defer h.looking.Unlock()
+	// Somebody else may have looked while this one came.
+	if f = h.found.Load(); f == nil || time.Since(f.at) > healthCached {
+		f = &finding{h.look(ctx), time.Now()}
+		h.found.Store(f)
+	}
+	return h.now(f)
+}
+
+func (h *health) now(f *finding) httpapi.Readiness {
+	r := f.Readiness
+	r.Shutdown = !h.stopping.Load()
+	return r
 }
 
 func (h *health) look(ctx context.Context) httpapi.Readiness {

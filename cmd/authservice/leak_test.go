@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -16,12 +18,18 @@ import (
 	"github.com/authservice/authservice/api/authclient"
 )
 
-// No secret of a full run stands in a log, in an answer that is not about it,
-// or in the database, in any spelling.
+// No secret of a full run stands in a log, a metric, a trace, in an answer that is
+// not about it, or in the database, in any spelling.
 func TestLeaks(t *testing.T) {
 	t.Parallel()
 	pepper := "pepper-" + uuid.NewString() + uuid.NewString()
-	s, box := startServiceWithMail(t, "AUTH_LOG_LEVEL=debug", "AUTH_PASSWORD_PEPPER="+pepper)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	shipped, traced := receiveLines(t, listener), &spans{}
+	collector := httptest.NewServer(traced)
+	t.Cleanup(collector.Close)
+	s, box := startServiceWithMail(t, "AUTH_LOG_LEVEL=debug", "AUTH_PASSWORD_PEPPER="+pepper,
+		"AUTH_LOGSTASH_ADDR="+listener.Addr().String(), "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)
 	first, second, wrong := "first "+uuid.NewString(), "second "+uuid.NewString(), "wrong "+uuid.NewString()
 	email := uuid.NewString() + "@example.com"
 	anonymous, admin := s.anonymous(t), s.admin(t)
@@ -52,6 +60,7 @@ func TestLeaks(t *testing.T) {
 	require.NoError(t, err)
 	for _, key := range []string{created.JSON201.Key, rotated.JSON200.Key, "ask_" + strings.Repeat("0", 97)} {
 		_, _ = anonymous.send(t, http.MethodGet, "/v1/users", "", "X-API-Key", key)
+		_, _ = anonymous.send(t, http.MethodGet, "/v1/nothing/"+key, "") // as somebody in a hurry might
 	}
 	_, _ = anonymous.send(t, http.MethodGet, "/v1/me", "", "Authorization", "Bearer "+refreshed.JSON200.AccessToken)
 	in, err := anonymous.LogInWithResponse(t.Context(), authclient.LoginRequest{Email: email, Password: second})
@@ -79,11 +88,18 @@ func TestLeaks(t *testing.T) {
 		_, body := user.send(t, http.MethodGet, path, "")
 		places[path] = string(body)
 	}
+	places["the metrics"] = s.scrape(t)
 	require.Zero(t, s.stop())
-	places["the log"] = s.logs.String()
+	places["the log"], places["what was shipped"] = s.logs.String(), shipped.String()
+	for _, span := range traced.all {
+		places["the traces"] += span.String() + "\n"
+	}
 
 	require.Contains(t, places["the database"], email, "the search finds what is there")
-	require.Contains(t, places["the log"], "/v1/auth/password/reset")
+	for _, place := range []string{"the log", "what was shipped", "the traces"} {
+		require.Contains(t, places[place], "/v1/auth/password/reset", place)
+	}
+	require.Contains(t, places["the metrics"], "resetPassword")
 	for place, text := range places {
 		for name, secret := range secrets {
 			for spelling, needle := range spellings(secret) {
@@ -91,7 +107,9 @@ func TestLeaks(t *testing.T) {
 			}
 		}
 	}
-	require.NotContains(t, places["the log"], email)
+	for _, place := range []string{"the log", "what was shipped", "the traces", "the metrics"} {
+		require.NotContains(t, places[place], email, place)
+	}
 }
 
 // spellings are the ways in which a secret may have been written down: whole,

@@ -10,7 +10,6 @@ import (
 
 	"github.com/authservice/authservice/internal/config"
 	"github.com/authservice/authservice/internal/http1"
-	"github.com/authservice/authservice/internal/telemetry"
 )
 
 // maxHeader is the size of the largest request line and header together, in bytes.
@@ -63,7 +62,7 @@ func reached(l net.Listener) string {
 }
 
 // newServers returns the servers for l: of the API, and of operations.
-func newServers(c config.Config, l listeners, handler http.Handler, log *slog.Logger) (api, ops *http.Server) {
+func newServers(c config.Config, l listeners, handler, opsHandler http.Handler, log *slog.Logger) (api, ops *http.Server) {
 	errorLog := slog.NewLogLogger(log.Handler(), slog.LevelWarn)
 	api = &http.Server{
 		Handler: handler, ErrorLog: errorLog, MaxHeaderBytes: maxHeader,
@@ -74,7 +73,7 @@ func newServers(c config.Config, l listeners, handler http.Handler, log *slog.Lo
 	api.Protocols.SetHTTP1(true)
 	api.Protocols.SetUnencryptedHTTP2(l.https) // decrypted by the listener
 	// Profiles take as long as they are asked to, so that only the head is bounded.
-	ops = &http.Server{Handler: telemetry.OpsHandler(), ErrorLog: errorLog, ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout}
+	ops = &http.Server{Handler: opsHandler, ErrorLog: errorLog, ReadHeaderTimeout: c.HTTP.ReadHeaderTimeout}
 	return api, ops
 }
 

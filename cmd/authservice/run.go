@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/authservice/authservice/internal/config"
-	"github.com/authservice/authservice/internal/telemetry"
 )
 
 // env is what a command may touch of the world.
@@ -83,13 +82,17 @@ func (e env) withDomain(ctx context.Context, do func(context.Context, *domain) e
 	if err != nil {
 		return err
 	}
-	log := telemetry.NewLogger(e.stderr, c.Log.Format, "warn")
-	pool, closePool, err := openPool(ctx, c, log)
+	t, err := e.commandTelemetry(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer t.Close(ctx)
+	pool, closePool, err := openPool(ctx, c, t)
 	if err != nil {
 		return err
 	}
 	defer closePool()
-	d, err := newDomain(ctx, c, pool, log)
+	d, err := newDomain(ctx, c, pool, t)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/authservice/authservice/internal/config"
 	"github.com/authservice/authservice/internal/pgdb"
-	"github.com/authservice/authservice/internal/telemetry"
 )
 
 func serveCommand(e env) *cobra.Command {
@@ -31,7 +30,12 @@ func serveCommand(e env) *cobra.Command {
 }
 
 func serve(ctx context.Context, c config.Config, e env) error {
-	log := telemetry.NewLogger(e.stdout, c.Log.Format, c.Log.Level)
+	t, err := e.openTelemetry(ctx, c, e.stdout)
+	if err != nil {
+		return err
+	}
+	defer t.Close(ctx)
+	log := t.Logger("service")
 	warn(ctx, log, c, e)
 	if _, err := newMailer(c); err != nil {
 		return err // before anything is touched: a broken template is a wrong setting too
@@ -41,7 +45,7 @@ func serve(ctx context.Context, c config.Config, e env) error {
 		return err
 	}
 	defer l.close()
-	pool, closePool, err := openPool(ctx, c, log)
+	pool, closePool, err := openPool(ctx, c, t)
 	if err != nil {
 		return err
 	}
@@ -52,20 +56,17 @@ func serve(ctx context.Context, c config.Config, e env) error {
 	if err := warnOfDatabase(ctx, log, c, pool); err != nil {
 		return err
 	}
-	d, err := newDomain(ctx, c, pool, log)
+	d, err := newDomain(ctx, c, pool, t)
 	if err != nil {
 		return err
 	}
-	return d.serve(ctx, c, l, log, nil, func() {
-		log.InfoContext(ctx, "ready", "url", l.apiURL(), "ops_url", l.opsURL(), "service.version", version())
+	return d.serve(ctx, c, l, t, nil, func() {
+		log.InfoContext(ctx, "ready", "url", l.apiURL(), "ops_url", l.opsURL())
 	})
 }
 
 // warn tells what is allowed but hardly meant.
 func warn(ctx context.Context, log *slog.Logger, c config.Config, e env) {
-	for _, name := range config.ReservedIn(e.environ) {
-		log.WarnContext(ctx, name+" has no effect in this version")
-	}
 	if c.Env == config.Production && e.setting("AUTH_PUBLIC_URL") == "" {
 		log.WarnContext(ctx, "AUTH_PUBLIC_URL is not set: tokens are issued in the name of "+c.PublicURL)
 	}

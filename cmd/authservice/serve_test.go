@@ -163,7 +163,7 @@ func TestServe_ClientGone(t *testing.T) {
 	s.requireWaiting(t)
 	hangUp()
 	require.Equal(t, -1, <-status)
-	require.Eventually(t, func() bool { return strings.Contains(s.logs.String(), `"client.gone":true`) }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(s.logs.String(), `"authservice.client_gone":true`) }, 10*time.Second, 10*time.Millisecond)
 	release()
 	require.Equal(t, http.StatusCreated, s.slowDebit(t.Context(), user))
 	require.EqualValues(t, 9, user.balance(t).Balance)
@@ -205,12 +205,6 @@ func (s *service) slowDebit(ctx context.Context, user *caller) (status int) {
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, response.Body)
 	return response.StatusCode
-}
-
-func TestServe_ReservedSettingsAreWarnedAbout(t *testing.T) {
-	t.Parallel()
-	s := startService(t, "AUTH_LOGSTASH_ADDR=127.0.0.1:5000")
-	require.Contains(t, s.logs.String(), "AUTH_LOGSTASH_ADDR has no effect")
 }
 
 func TestUsersCreate(t *testing.T) {

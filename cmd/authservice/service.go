@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/authservice/authservice/internal/jobs"
 	"github.com/authservice/authservice/internal/pgdb"
 	"github.com/authservice/authservice/internal/ratelimit"
+	"github.com/authservice/authservice/internal/telemetry"
 	"github.com/authservice/authservice/internal/tokens"
 	"github.com/authservice/authservice/internal/webui"
 )
@@ -40,13 +40,14 @@ type domain struct {
 }
 
 // openPool opens the database and watches it, until closePool is called.
-func openPool(ctx context.Context, c config.Config, log *slog.Logger) (pool *pgxpool.Pool, closePool func(), err error) {
-	watch := pgdb.NewWatch(c.Database.SilenceTimeout, log)
+func openPool(ctx context.Context, c config.Config, t *telemetry.Telemetry) (pool *pgxpool.Pool, closePool func(), err error) {
+	watch := pgdb.NewWatch(c.Database.SilenceTimeout, t.Logger("service"))
 	pool, err = pgdb.Open(ctx, c.DatabaseURL.Reveal(), pgdb.PoolOptions{
 		MaxConns: c.Database.MaxConns, MinConns: c.Database.MinConns,
 		MaxConnLifetime: c.Database.MaxConnLifetime, MaxConnIdleTime: c.Database.MaxConnIdleTime,
 		ConnectTimeout: c.Database.ConnectTimeout, AcquireTimeout: c.Database.AcquireTimeout,
 		StatementTimeout: c.Database.StatementTimeout, LockTimeout: c.Database.LockTimeout, Watch: watch,
+		Tracer: t.DatabaseTracer(),
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("DATABASE_URL: %w", err)
@@ -59,20 +60,22 @@ func openPool(ctx context.Context, c config.Config, log *slog.Logger) (pool *pgx
 }
 
 // newDomain joins the rooms. Whoever calls it closes the pool.
-func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, log *slog.Logger) (*domain, error) {
+func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *telemetry.Telemetry) (*domain, error) {
 	key := c.EncryptionKeyBytes()
 	sealer, err := tokens.NewSealer(key)
 	if err != nil {
 		return nil, err
 	}
 	d := &domain{
-		pool: pool, audit: audit.New(pool, time.Now),
-		limits: ratelimit.New(pool, ratelimit.Options{Key: tokens.DeriveKey(key, "limits"), Enabled: c.RateLimitEnabled, Now: time.Now}),
+		pool: pool, audit: audit.New(pool, time.Now, audit.LogTo(t.Logger("audit"))),
+		limits: ratelimit.New(pool, ratelimit.Options{
+			Key: tokens.DeriveKey(key, "limits"), Enabled: c.RateLimitEnabled, Now: time.Now, Exceeded: limitHit(t),
+		}),
 	}
 	if d.tokens, err = openTokens(ctx, c, pool, sealer, d.audit); err != nil {
 		return nil, err
 	}
-	if d.jobs, err = jobs.New(pool, jobs.Options{Log: log}); err != nil {
+	if d.jobs, err = jobs.New(pool, jobOptions(t)); err != nil {
 		return nil, err
 	}
 	mailer, err := newMailer(c)
@@ -88,7 +91,7 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, log *sl
 		Tokens: d.tokens, Audit: d.audit, Limiter: d.limits, Jobs: d.jobs, Sealer: sealer, Mailer: mailer,
 		UserCreated: d.ledger.OpenAccount, UserDeleted: d.ledger.CloseAccount,
 	}, identityOptions(c, key))
-	d.registerJobs(log)
+	d.registerJobs(t.Logger("jobs"))
 	return d, nil
 }
 
@@ -160,10 +163,13 @@ func identityOptions(c config.Config, key []byte) identity.Options {
 
 // serve answers requests on l until ctx ends, then finishes those under way.
 // mailbox is dev's, nil for none. ready is called once it answers.
-func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *slog.Logger, mailbox http.Handler, ready func()) error {
+func (d *domain) serve(ctx context.Context, c config.Config, l listeners, t *telemetry.Telemetry, mailbox http.Handler, ready func()) error {
+	log := t.Logger("service")
+	d.observe(t)
 	health := newHealth(d.pool)
 	handler, err := httpapi.New(httpapi.Options{
-		Identity: d.identity, Ledger: d.ledger, Tokens: d.tokens, Audit: d.audit, Ready: health.check, Log: log,
+		Identity: d.identity, Ledger: d.ledger, Tokens: d.tokens, Audit: d.audit, Ready: health.check,
+		Log: t.Logger("http"), Metrics: t.Metrics, Spans: t.Spans(),
 		Pages: webui.PagesOptions{ProductName: c.Mail.ProductName, HomeURL: c.Mail.HomeURL}, Mailbox: mailbox, TrustedProxies: c.TrustedProxies,
 		CORSOrigins: c.CORSOrigins, HTTPS: strings.HasPrefix(c.PublicURL, "https:"),
 		Scale: c.CreditsScale, RequestTimeout: c.HTTP.RequestTimeout, MaxBody: maxBody,
@@ -172,7 +178,7 @@ func (d *domain) serve(ctx context.Context, c config.Config, l listeners, log *s
 		return err
 	}
 	going := &leaving{}
-	api, ops := newServers(c, l, going.handler(handler), log)
+	api, ops := newServers(c, l, going.handler(handler), t.OpsHandler(), log)
 	if err := d.jobs.Start(ctx); err != nil {
 		return err
 	}

@@ -135,12 +135,24 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// Stack returns where an internal error was found, innermost first.
-func (e *Error) Stack() *runtime.Frames {
+// StackTrace tells where an internal error was found, innermost call first; of a
+// panic it begins with the call that panicked. Other errors have none.
+func (e *Error) StackTrace() string {
 	if len(e.stack) == 0 {
-		return nil
+		return ""
 	}
-	return runtime.CallersFrames(e.stack)
+	var b strings.Builder
+	for frames := runtime.CallersFrames(e.stack); ; {
+		f, more := frames.Next()
+		if f.Function == "runtime.gopanic" {
+			b.Reset()
+		} else if b.Len() > 0 || !strings.HasPrefix(f.Function, "runtime.") { // not what raises a panic
+			fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
+		}
+		if !more {
+			return b.String()
+		}
+	}
 }
 
 // From returns the *Error in err's chain, or err as an internal error.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -100,19 +101,33 @@ func TestFrom(t *testing.T) {
 	}
 }
 
-func TestError_Stack(t *testing.T) {
+func TestError_StackTrace(t *testing.T) {
 	t.Parallel()
-	require.Nil(t, errTaken.Stack())
-	require.Nil(t, apperr.UnavailableBecause(errCause).Stack())
+	require.Empty(t, errTaken.StackTrace())
+	require.Empty(t, apperr.UnavailableBecause(errCause).StackTrace())
 
-	frame, more := found().Stack().Next()
-	require.True(t, more)
-	require.True(t, strings.HasSuffix(frame.Function, "apperr_test.found"), frame.Function)
-	require.True(t, strings.HasSuffix(frame.File, "apperr_test.go"), frame.File)
+	first := regexp.MustCompile(`^\S+apperr_test\.found\n\t\S+apperr_test\.go:\d+\n`)
+	require.Regexp(t, first, found().StackTrace())
+	require.Contains(t, found().StackTrace(), "apperr_test.TestError_StackTrace\n", "and how it came there")
+	require.Regexp(t, first, found().Because(errCause).StackTrace(), "a copy keeps it")
 
-	frame, _ = found().Because(errCause).Stack().Next()
-	require.True(t, strings.HasSuffix(frame.Function, "apperr_test.found"), "a copy keeps it")
+	// What Go does to raise a panic is left out.
+	for name, f := range map[string]func(){
+		"Panic":   func() { panic("on purpose") },
+		"Runtime": func() { _ = []int{}[len(name())] },
+		"Nil":     func() { var e *apperr.Error; _ = e.Code },
+	} {
+		func() {
+			defer func() {
+				require.NotNil(t, recover())
+				require.Regexp(t, `^\S+apperr_test\.TestError_StackTrace\.func\d`, apperr.InternalBecause(errCause).StackTrace(), name)
+			}()
+			f()
+		}()
+	}
 }
+
+func name() string { return "n" }
 
 func found() *apperr.Error { return apperr.InternalBecause(errCause) }
 

@@ -5,5 +5,5 @@
 // Events are append-only, also for the service's own database role. They hold
 // ids, roles and reasons, never secrets; network addresses stand apart, so that
 // a person's can be erased. Types are names of the OWASP logging vocabulary,
-// extended in its manner.
+// extended in its manner. Listeners hear of events once they are committed.
 package audit

@@ -60,7 +60,8 @@ type Config struct {
 
 	CreditsScale int `split_words:"true" default:"2" desc:"how many decimals of a credit people read; amounts are in the smallest unit"`
 
-	Log Log
+	Log      Log
+	Logstash Logstash
 }
 
 // HTTP is the public listener.
@@ -148,5 +149,17 @@ type Mail struct {
 // Log is what is logged and how.
 type Log struct {
 	Format string `desc:"text or json; text in development, else json"`
-	Level  string `desc:"debug, info, warn or error; debug in development, else info"`
+	// Level is further looked at by package telemetry.
+	Level string `desc:"debug, info, warn or error, and, after commas, other levels for single loggers (audit, http, jobs, ledger, river, service, telemetry), such as info,jobs=debug; debug in development, else info"`
+}
+
+// Logstash is where log lines are sent besides standard output.
+type Logstash struct {
+	Addr     string `desc:"host:port of a Logstash, or of another receiver of JSON lines over TCP; without one lines go to standard output only"`
+	TLS      bool   `default:"false" desc:"whether the connection is encrypted, and the receiver's certificate checked"`
+	CAFile   string `split_words:"true" desc:"file of certificates (PEM) to trust besides the system's"`
+	CertFile string `split_words:"true" desc:"file of the certificate (PEM) that shows the receiver who we are, if it asks"`
+	KeyFile  string `split_words:"true" desc:"file of its key (PEM)"`
+	QueueMB  int    `split_words:"true" default:"16" desc:"megabytes of lines that may wait for the receiver; beyond it they are dropped and counted"`
+	Receipt  bool   `default:"true" desc:"whether lines count as received only once the receiver has closed a connection that was closed on this side; false for one that never does"`
 }

@@ -44,3 +44,15 @@ func TestConfig_Load_ProcessEnvironment(t *testing.T) {
 		})
 	}
 }
+
+// Libraries see the settings that were given, and only for as long.
+func TestConfig_Apply(t *testing.T) {
+	t.Setenv("OTEL_SERVICE_NAME", "process")
+	t.Setenv("OTEL_TRACES_SAMPLER", "process")
+	Apply([]string{"OTEL_SERVICE_NAME=given"}, func() {
+		require.Equal(t, "given", os.Getenv("OTEL_SERVICE_NAME"))
+		require.Empty(t, os.Getenv("OTEL_TRACES_SAMPLER"))
+	})
+	require.Equal(t, "process", os.Getenv("OTEL_SERVICE_NAME"))
+	require.Equal(t, "process", os.Getenv("OTEL_TRACES_SAMPLER"))
+}

@@ -19,7 +19,13 @@ DATABASE_URL=postgres://authservice:` + exampleSecret + `@localhost:5432/authser
 {{range .}}{{if usage_description .}}
 # {{usage_description .}}
 {{if eq (usage_key .) "AUTH_ENCRYPTION_KEY"}}{{usage_key .}}=` + exampleSecret + `{{else}}# {{usage_key .}}={{usage_default .}}{{end}}
-{{end}}{{end}}`
+{{end}}{{end}}
+# Traces are made where OpenTelemetry's own variables name an endpoint, for example
+# OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318
+# OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+# OTEL_TRACES_SAMPLER=parentbased_traceidratio
+# OTEL_TRACES_SAMPLER_ARG=0.1
+`
 
 // WriteExample writes .env.example.
 func WriteExample(w io.Writer) error {

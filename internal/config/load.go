@@ -19,11 +19,6 @@ const (
 	databaseURL = "DATABASE_URL"
 )
 
-// Reserved are settings of the contract that this version does not use yet.
-// They are accepted, so that a deployment's environment can be complete, and
-// the service warns that they have no effect.
-var Reserved = []string{"AUTH_LOGSTASH_ADDR"}
-
 // devOnly are settings of the dev command, which reads them itself.
 var devOnly = []string{"AUTH_DEV_DIR"}
 
@@ -88,7 +83,7 @@ func complaint(e *envconfig.ParseError) string {
 
 // checkNames finds misspelt settings, which would otherwise be defaults in silence.
 func checkNames(p *problems) {
-	known := slices.Concat(names(), Reserved, devOnly)
+	known := slices.Concat(names(), devOnly)
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, prefix+"_") && !slices.Contains(known, name) {
@@ -143,6 +138,11 @@ func withEnviron(environ []string, f func()) {
 	f()
 }
 
+// Apply runs f with the settings in environ, and no others, in the process
+// environment: for libraries that read theirs there, such as those of
+// OpenTelemetry.
+func Apply(environ []string, f func()) { withEnviron(environ, f) }
+
 // setOurs makes variables the only ones of ours in the process environment.
 func setOurs(variables map[string]string) {
 	for name := range ours(os.Environ()) {
@@ -158,7 +158,7 @@ func ours(environ []string) map[string]string {
 	found := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if name == databaseURL || strings.HasPrefix(name, prefix+"_") {
+		if name == databaseURL || strings.HasPrefix(name, prefix+"_") || strings.HasPrefix(name, "OTEL_") {
 			found[name] = value
 		}
 	}
@@ -176,18 +176,6 @@ func settings(environ []string) map[string]string {
 
 // Get returns a setting as it stands in environ, empty for none.
 func Get(environ []string, name string) string { return settings(environ)[name] }
-
-// ReservedIn lists the reserved settings that environ sets.
-func ReservedIn(environ []string) []string {
-	var set []string
-	for name := range settings(environ) {
-		if slices.Contains(Reserved, name) {
-			set = append(set, name)
-		}
-	}
-	slices.Sort(set)
-	return set
-}
 
 // WithPublicURL is c for a service whose address became known only when it was
 // listened on.

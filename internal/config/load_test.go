@@ -35,7 +35,7 @@ func defaults() Config {
 		},
 		SMTP:         SMTP{Port: 587, TLS: "starttls"},
 		Mail:         Mail{ProductName: "Auth Service", PrimaryColor: "#1d4ed8", Locale: "en"},
-		CreditsScale: 2, Log: Log{Format: "json", Level: "info"},
+		CreditsScale: 2, Log: Log{Format: "json", Level: "info"}, Logstash: Logstash{QueueMB: 16, Receipt: true},
 	}
 }
 
@@ -69,7 +69,9 @@ func TestConfig_Load(t *testing.T) {
 			"AUTH_SMTP_FROM=Example <no-reply@example.com>", "AUTH_SMTP_CA_FILE=/etc/ca.pem",
 			"AUTH_MAIL_PRODUCT_NAME=Example", "AUTH_MAIL_HOME_URL=https://www.example.com/", "AUTH_MAIL_LOGO_URL=https://example.com/logo.png", "AUTH_MAIL_SUPPORT_ADDRESS=help@example.com",
 			"AUTH_MAIL_PRIMARY_COLOR=#123456", "AUTH_MAIL_LOCALE=de", "AUTH_MAIL_LOW_BALANCE=500", "AUTH_MAIL_DISABLED=welcome,low_balance", "AUTH_MAIL_TEMPLATES_DIR=/etc/templates",
-			"AUTH_CREDITS_SCALE=0", "AUTH_LOG_FORMAT=text", "AUTH_LOG_LEVEL=warn",
+			"AUTH_CREDITS_SCALE=0", "AUTH_LOG_FORMAT=text", "AUTH_LOG_LEVEL=warn,jobs=debug",
+			"AUTH_LOGSTASH_ADDR=logs.example.com:5000", "AUTH_LOGSTASH_TLS=true", "AUTH_LOGSTASH_CA_FILE=/etc/ca.pem", "AUTH_LOGSTASH_CERT_FILE=/etc/cert.pem",
+			"AUTH_LOGSTASH_KEY_FILE=/etc/key.pem", "AUTH_LOGSTASH_QUEUE_MB=1", "AUTH_LOGSTASH_RECEIPT=false",
 		}
 		require.Len(t, set, len(names()), "a setting without a test")
 		require.Empty(t, diff(Config{
@@ -104,7 +106,8 @@ func TestConfig_Load(t *testing.T) {
 				ProductName: "Example", HomeURL: "https://www.example.com/", LogoURL: "https://example.com/logo.png", SupportAddress: "help@example.com", PrimaryColor: "#123456",
 				Locale: "de", LowBalance: 500, Disabled: []string{"welcome", "low_balance"}, TemplatesDir: "/etc/templates",
 			},
-			Log: Log{Format: "text", Level: "warn"},
+			Log:      Log{Format: "text", Level: "warn,jobs=debug"},
+			Logstash: Logstash{Addr: "logs.example.com:5000", TLS: true, CAFile: "/etc/ca.pem", CertFile: "/etc/cert.pem", KeyFile: "/etc/key.pem", QueueMB: 1},
 		}, load(t, set...)))
 	})
 	t.Run("Development", func(t *testing.T) {
@@ -117,7 +120,7 @@ func TestConfig_Load(t *testing.T) {
 	t.Run("EmptyIsUnset", func(t *testing.T) {
 		t.Parallel()
 		empty := []string{"AUTH_TYPO="}
-		for _, name := range slices.Concat(names(), Reserved, devOnly) {
+		for _, name := range slices.Concat(names(), devOnly) {
 			if name != "AUTH_ENCRYPTION_KEY" {
 				empty = append(empty, name+"=")
 			}
@@ -165,22 +168,6 @@ func TestConfig_Load_Misspelt(t *testing.T) {
 		t.Parallel()
 		load(t, "AUTHOR=x", "auth_env=x", "MY_AUTH_ENV=x", "AUTHX_Y=1", "DATABASE_URLS=x", "=C:=x", "")
 	})
-}
-
-func TestConfig_Reserved(t *testing.T) {
-	t.Parallel()
-	all := []string{"AUTH_DEV_DIR=/tmp/x"}
-	for _, name := range Reserved {
-		all = append(all, name+"=x")
-	}
-	require.Empty(t, diff(defaults(), load(t, all...)))
-	require.Equal(t, Reserved, ReservedIn(all), "all of them, sorted")
-
-	require.Equal(t, []string{"AUTH_LOGSTASH_ADDR"}, ReservedIn(environ("AUTH_LOGSTASH_ADDR=x", "AUTH_JWT_AUDIENCE=x")))
-	require.Empty(t, ReservedIn(environ()))
-	for _, name := range names() {
-		require.NotContains(t, Reserved, name)
-	}
 }
 
 // Two services in one process, as in tests, each get their own settings.

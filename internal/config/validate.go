@@ -58,7 +58,7 @@ func (c *Config) validate(p *problems) {
 
 	must(c.CreditsScale >= 0 && c.CreditsScale <= 9, "AUTH_CREDITS_SCALE", "must be from 0 to 9")
 	oneOf(c.Log.Format, "AUTH_LOG_FORMAT", "text", "json")
-	oneOf(c.Log.Level, "AUTH_LOG_LEVEL", "debug", "info", "warn", "error")
+	c.checkLogs(p)
 	c.checkHTTP(p)
 	c.checkDatabase(p)
 }

@@ -8,11 +8,15 @@ import (
 
 const requestTimeout = "AUTH_HTTP_REQUEST_TIMEOUT"
 
+func isAddress(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	_, portErr := strconv.ParseUint(port, 10, 16)
+	return err == nil && portErr == nil
+}
+
 func (c *Config) checkHTTP(p *problems) {
 	for name, address := range map[string]string{"AUTH_HTTP_ADDR": c.HTTP.Addr, "AUTH_OPS_ADDR": c.Ops.Addr} {
-		_, port, err := net.SplitHostPort(address)
-		_, portErr := strconv.ParseUint(port, 10, 16)
-		p.must(err == nil && portErr == nil, name, "must be an address such as 127.0.0.1:8080")
+		p.must(isAddress(address), name, "must be an address such as 127.0.0.1:8080")
 	}
 	h := c.HTTP
 	p.positive(h.ReadHeaderTimeout, "AUTH_HTTP_READ_HEADER_TIMEOUT")

@@ -4,11 +4,13 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/authservice/authservice/internal/apperr"
 	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/creditledger"
 	"github.com/authservice/authservice/internal/identity"
+	"github.com/authservice/authservice/internal/telemetry"
 )
 
 // call is what is known of a request beside its body. It is made when the
@@ -21,6 +23,8 @@ type call struct {
 	key         string // Idempotency-Key
 	fingerprint [32]byte
 	err         *apperr.Error // why it was refused
+	work        telemetry.Work
+	span        trace.Span // of the operation; nil for none
 
 	acceptLanguage string // the header in which a browser names its person's languages
 }

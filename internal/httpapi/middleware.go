@@ -2,7 +2,7 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -18,6 +18,7 @@ import (
 	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/identity"
 	"github.com/authservice/authservice/internal/pgdb"
+	"github.com/authservice/authservice/internal/telemetry"
 )
 
 var validRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -42,14 +43,16 @@ func (s *server) begin(next echo.HandlerFunc) echo.HandlerFunc {
 			h.Set("Cache-Control", "no-store")
 		}
 
-		ctx := audit.WithSource(withCall(req.Context(), call), call.source())
+		call.work.Identify(slog.String("http.request.id", call.id))
+		s.o.Metrics.RequestBegan()
+		ctx := telemetry.WithWork(audit.WithSource(withCall(req.Context(), call), call.source()), &call.work)
 		ctx, cancel := context.WithTimeout(ctx, s.o.RequestTimeout)
 		defer cancel()
 		c.SetRequest(req.WithContext(ctx))
 		if err := recovered(next, c); err != nil {
 			c.Error(err)
 		}
-		s.logCall(c, call, time.Since(started))
+		s.tell(c, call, time.Since(started))
 		return nil
 	}
 }
@@ -80,7 +83,7 @@ func recovered(next echo.HandlerFunc, c echo.Context) (err error) {
 			if r == http.ErrAbortHandler { //nolint:errorlint // the value net/http compares with
 				panic(r)
 			}
-			err = apperr.InternalBecause(fmt.Errorf("panic: %v", r))
+			err = apperr.InternalBecause(panicked{r})
 		}
 	}()
 	return next(c)

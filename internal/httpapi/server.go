@@ -11,12 +11,14 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/authservice/authservice/api"
 	"github.com/authservice/authservice/internal/apigen"
 	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/creditledger"
 	"github.com/authservice/authservice/internal/identity"
+	"github.com/authservice/authservice/internal/telemetry"
 	"github.com/authservice/authservice/internal/tokens"
 	"github.com/authservice/authservice/internal/webui"
 )
@@ -34,9 +36,11 @@ type Options struct {
 	HTTPS          bool           // whether people reach the service by https only
 	Ready          func(context.Context) Readiness
 	Log            *slog.Logger
-	Scale          int           // decimals of a credit that a person reads
-	RequestTimeout time.Duration // how long a request may take
-	MaxBody        int64         // bytes, where the contract says nothing else
+	Metrics        *telemetry.Metrics
+	Spans          trace.TracerProvider // nil for no traces
+	Scale          int                  // decimals of a credit that a person reads
+	RequestTimeout time.Duration        // how long a request may take
+	MaxBody        int64                // bytes, where the contract says nothing else
 }
 
 // server implements the generated strict interface, one file an operation group.
@@ -71,7 +75,7 @@ func New(o Options) (http.Handler, error) {
 	e := echo.New()
 	e.HTTPErrorHandler = s.handleError
 	e.IPExtractor = addressExtractor(o.TrustedProxies)
-	e.Use(s.begin, crossOrigin, readAgain, gate.pass)
+	e.Use(append(s.traced(gate), crossOrigin, readAgain, gate.pass)...)
 	apigen.RegisterHandlers(e, apigen.NewStrictHandler(s, nil))
 	e.GET("/openapi.yaml", document("application/yaml", api.OpenAPIYAML))
 	e.GET("/openapi.json", document(echo.MIMEApplicationJSON, docJSON))

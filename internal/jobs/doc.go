@@ -7,5 +7,6 @@
 // more than once: when a process dies in the middle of it, it is started again,
 // unless its work and its end are one transaction (End).
 // What a job means is for the packages that enqueue it to know; this one must
-// not, and its users need not know River.
+// not, and its users need not know River. Nor does it know what a Watcher makes
+// of what it is told.
 package jobs

@@ -2,11 +2,14 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/authservice/authservice/internal/apperr"
 )
 
 // reporter logs the attempts that failed. It stands in for River's own messages
@@ -18,13 +21,18 @@ type reporter struct {
 
 // HandleError implements river.ErrorHandler.
 func (r reporter) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
-	r.report(ctx, job, slog.String("error", err.Error()))
+	why := []slog.Attr{slog.String("error", err.Error())}
+	var known *apperr.Error
+	if errors.As(err, &known) && known.StackTrace() != "" {
+		why = append(why, slog.String("error.stack_trace", known.StackTrace()))
+	}
+	r.report(ctx, job, why...)
 	return nil
 }
 
 // HandlePanic implements river.ErrorHandler.
 func (r reporter) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
-	r.report(ctx, job, slog.String("error", fmt.Sprint("panic: ", value)), slog.String("stack", trace))
+	r.report(ctx, job, slog.String("error", fmt.Sprint("panic: ", value)), slog.String("error.stack_trace", trace))
 	return nil
 }
 

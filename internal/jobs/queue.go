@@ -60,8 +60,8 @@ type Options struct {
 	Log      *slog.Logger
 	RiverLog *slog.Logger // for River's own lines; Log if nil
 	Watcher  Watcher      // nil for none
-	Workers  int  // how many jobs run at once in this process; DefaultWorkers for 0
-	PollOnly bool // for connections that cannot LISTEN, as of a pooler; jobs then start up to a second later
+	Workers  int          // how many jobs run at once in this process; DefaultWorkers for 0
+	PollOnly bool         // for connections that cannot LISTEN, as of a pooler; jobs then start up to a second later
 }
 
 // Queue is the jobs of all replicas. Handle and Every say what this process
