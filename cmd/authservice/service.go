@@ -82,7 +82,7 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *tele
 	if err != nil {
 		return nil, err
 	}
-	credits := creditledger.Options{LowBalance: c.Mail.LowBalance}
+	credits := creditledger.Options{LowBalance: c.Mail.LowBalance, Log: t.Logger("ledger"), Observe: batchCommitted(t)}
 	if mailer != nil {
 		credits.Notify = d.tellOfCredits
 	}
