@@ -33,6 +33,15 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION public.ledger_checkpoints_are_immutable() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% on % refused: checkpoints are never changed', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+
 CREATE FUNCTION public.river_job_state_in_bitmask(bitmask bit, state public.river_job_state) RETURNS boolean
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -253,6 +262,31 @@ CREATE TABLE public.idempotency_keys (
     CONSTRAINT idempotency_keys_one_outcome CHECK (((num_nonnulls(sequence, hold_event, parts, body) = 1) AND ((user_id IS NOT NULL) = ((sequence IS NOT NULL) OR (hold_event IS NOT NULL)))))
 );
 
+CREATE TABLE public.ledger_checkpoint_heads (
+    user_id uuid NOT NULL,
+    checkpoint bigint NOT NULL,
+    sequence bigint NOT NULL,
+    hold_events bigint NOT NULL,
+    head_hash bytea NOT NULL,
+    CONSTRAINT ledger_checkpoint_heads_counts_range CHECK (((sequence >= 0) AND (hold_events >= 0))),
+    CONSTRAINT ledger_checkpoint_heads_hash_length CHECK ((octet_length(head_hash) = 32))
+);
+
+CREATE TABLE public.ledger_checkpoints (
+    number bigint NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    accounts bigint NOT NULL,
+    transactions bigint NOT NULL,
+    hold_events bigint NOT NULL,
+    root bytea NOT NULL,
+    previous bytea NOT NULL,
+    public_key bytea NOT NULL,
+    signature bytea NOT NULL,
+    CONSTRAINT ledger_checkpoints_counts_range CHECK (((accounts >= 0) AND (transactions >= 0) AND (hold_events >= 0))),
+    CONSTRAINT ledger_checkpoints_lengths CHECK (((octet_length(root) = 32) AND (octet_length(previous) = 32) AND (octet_length(public_key) = 32) AND (octet_length(signature) = 64))),
+    CONSTRAINT ledger_checkpoints_number_positive CHECK ((number > 0))
+);
+
 CREATE TABLE public.one_time_tokens (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -471,6 +505,12 @@ ALTER TABLE public.credit_transactions
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller_id, key);
 
+ALTER TABLE ONLY public.ledger_checkpoint_heads
+    ADD CONSTRAINT ledger_checkpoint_heads_pkey PRIMARY KEY (user_id, checkpoint);
+
+ALTER TABLE ONLY public.ledger_checkpoints
+    ADD CONSTRAINT ledger_checkpoints_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY public.one_time_tokens
     ADD CONSTRAINT one_time_tokens_pkey PRIMARY KEY (id);
 
@@ -553,6 +593,8 @@ CREATE INDEX credit_transactions_reference_idx ON public.credit_transactions USI
 
 CREATE INDEX credit_transactions_reverses_idx ON public.credit_transactions USING btree (user_id, reverses_id) WHERE (reverses_id IS NOT NULL);
 
+CREATE INDEX credit_transactions_transfer_idx ON public.credit_transactions USING btree (transfer_id) WHERE (transfer_id IS NOT NULL);
+
 CREATE INDEX credit_transactions_type_idx ON public.credit_transactions USING btree (user_id, type, sequence) WHERE (type <> ALL (ARRAY['debit'::text, 'capture'::text]));
 
 CREATE INDEX idempotency_keys_refused_idx ON public.idempotency_keys USING btree (created_at) WHERE (body IS NOT NULL);
@@ -601,6 +643,10 @@ CREATE TRIGGER credit_transactions_immutable BEFORE DELETE OR UPDATE OR TRUNCATE
 
 CREATE TRIGGER idempotency_keys_immutable BEFORE DELETE OR UPDATE ON public.idempotency_keys FOR EACH ROW WHEN ((old.body IS NULL)) EXECUTE FUNCTION public.credit_history_is_immutable();
 
+CREATE TRIGGER ledger_checkpoint_heads_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_checkpoint_heads FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_checkpoints_are_immutable();
+
+CREATE TRIGGER ledger_checkpoints_immutable BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_checkpoints FOR EACH STATEMENT EXECUTE FUNCTION public.ledger_checkpoints_are_immutable();
+
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
 
@@ -624,6 +670,9 @@ ALTER TABLE ONLY public.credit_holds
 
 ALTER TABLE ONLY public.credit_transaction_notes
     ADD CONSTRAINT credit_transaction_notes_user_id_sequence_fkey FOREIGN KEY (user_id, sequence) REFERENCES public.credit_transactions(user_id, sequence);
+
+ALTER TABLE ONLY public.ledger_checkpoint_heads
+    ADD CONSTRAINT ledger_checkpoint_heads_checkpoint_fkey FOREIGN KEY (checkpoint) REFERENCES public.ledger_checkpoints(number);
 
 ALTER TABLE ONLY public.one_time_tokens
     ADD CONSTRAINT one_time_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -658,6 +707,10 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.credit_transaction_notes TO authservi
 GRANT SELECT,INSERT ON TABLE public.credit_transactions TO authservice_runtime;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.idempotency_keys TO authservice_runtime;
+
+GRANT SELECT,INSERT ON TABLE public.ledger_checkpoint_heads TO authservice_runtime;
+
+GRANT SELECT,INSERT ON TABLE public.ledger_checkpoints TO authservice_runtime;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.one_time_tokens TO authservice_runtime;
 

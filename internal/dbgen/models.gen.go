@@ -124,6 +124,14 @@ type CreditTransaction struct {
 	TransferID     *uuid.UUID
 }
 
+type CreditTransactionNote struct {
+	UserID      uuid.UUID
+	Sequence    int64
+	Salt        []byte
+	Description *string
+	Metadata    []byte
+}
+
 type IdempotencyKey struct {
 	CallerID    uuid.UUID
 	Key         string
@@ -135,6 +143,26 @@ type IdempotencyKey struct {
 	CreatedAt   time.Time
 	HoldEvent   *int64
 	Parts       []byte
+}
+
+type LedgerCheckpoint struct {
+	Number       int64
+	CreatedAt    time.Time
+	Accounts     int64
+	Transactions int64
+	HoldEvents   int64
+	Root         []byte
+	Previous     []byte
+	PublicKey    []byte
+	Signature    []byte
+}
+
+type LedgerCheckpointHead struct {
+	UserID     uuid.UUID
+	Checkpoint int64
+	Sequence   int64
+	HoldEvents int64
+	HeadHash   []byte
 }
 
 type OneTimeToken struct {

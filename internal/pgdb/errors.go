@@ -16,8 +16,9 @@ import (
 // Names of constraints that callers meet. They are part of the schema:
 // TestConstraintNames checks that they exist.
 const (
-	ConstraintUserEmail      = "users_email_key"
-	ConstraintIdempotencyKey = "idempotency_keys_pkey"
+	ConstraintUserEmail        = "users_email_key"
+	ConstraintIdempotencyKey   = "idempotency_keys_pkey"
+	ConstraintCheckpointNumber = "ledger_checkpoints_pkey"
 )
 
 // Broke reports whether err is PostgreSQL's refusal because of the constraint.
