@@ -23,6 +23,10 @@ func TestRuntimeRole(t *testing.T) {
 		"DELETE FROM credit_accounts",
 		"UPDATE idempotency_keys SET status = 200",
 		"UPDATE credit_transaction_notes SET description = ''",
+		"UPDATE credit_hold_events SET amount = 1",
+		"DELETE FROM credit_hold_events",
+		"UPDATE ledger_checkpoints SET transactions = 0",
+		"DELETE FROM ledger_checkpoint_heads",
 		// What happened.
 		"UPDATE audit_events SET type = 'x'",
 		"DELETE FROM audit_events",
