@@ -18,6 +18,7 @@ import (
 	"github.com/authservice/authservice/internal/httpapi"
 	"github.com/authservice/authservice/internal/identity"
 	"github.com/authservice/authservice/internal/jobs"
+	"github.com/authservice/authservice/internal/ledgerproof"
 	"github.com/authservice/authservice/internal/pgdb"
 	"github.com/authservice/authservice/internal/ratelimit"
 	"github.com/authservice/authservice/internal/telemetry"
@@ -37,6 +38,8 @@ type domain struct {
 	jobs     *jobs.Queue
 	identity *identity.Service
 	ledger   *creditledger.Ledger
+
+	checkpointer *ledgerproof.Checkpointer
 }
 
 // openPool opens the database and watches it, until closePool is called.
@@ -91,7 +94,9 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *tele
 		Tokens: d.tokens, Audit: d.audit, Limiter: d.limits, Jobs: d.jobs, Sealer: sealer, Mailer: mailer,
 		UserCreated: d.ledger.OpenAccount, UserDeleted: d.ledger.CloseAccount,
 	}, identityOptions(c, key))
+	d.checkpointer = ledgerproof.NewCheckpointer(pool, tokens.DeriveKey(key, "ledger checkpoints"), time.Now)
 	d.registerJobs(t.Logger("jobs"))
+	d.registerCheckpoints(t.Logger("ledger"), c.Ledger.CheckpointInterval)
 	return d, nil
 }
 

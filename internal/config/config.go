@@ -58,6 +58,8 @@ type Config struct {
 	SMTP SMTP
 	Mail Mail
 
+	Ledger Ledger
+
 	CreditsScale int `split_words:"true" default:"2" desc:"how many decimals of a credit people read; amounts are in the smallest unit"`
 
 	Log      Log
@@ -144,6 +146,11 @@ type Mail struct {
 	LowBalance     int64    `split_words:"true" default:"0" desc:"people are warned when their balance falls below this, in the smallest unit; 0 warns nobody"`
 	Disabled       []string `desc:"kinds of mail that are not sent, comma-separated: welcome, new_sign_in, credits_granted, low_balance"`
 	TemplatesDir   string   `split_words:"true" desc:"templates that replace the built-in ones, file by file"`
+}
+
+// Ledger is how credits are proved.
+type Ledger struct {
+	CheckpointInterval time.Duration `split_words:"true" default:"1h" desc:"how often the state of all accounts is signed, stored and logged, to be kept outside the database; 0 for never"`
 }
 
 // Log is what is logged and how.

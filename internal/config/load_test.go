@@ -35,6 +35,7 @@ func defaults() Config {
 		},
 		SMTP:         SMTP{Port: 587, TLS: "starttls"},
 		Mail:         Mail{ProductName: "Auth Service", PrimaryColor: "#1d4ed8", Locale: "en"},
+		Ledger:       Ledger{CheckpointInterval: time.Hour},
 		CreditsScale: 2, Log: Log{Format: "json", Level: "info"}, Logstash: Logstash{QueueMB: 16, Receipt: true},
 	}
 }
@@ -69,7 +70,7 @@ func TestConfig_Load(t *testing.T) {
 			"AUTH_SMTP_FROM=Example <no-reply@example.com>", "AUTH_SMTP_CA_FILE=/etc/ca.pem",
 			"AUTH_MAIL_PRODUCT_NAME=Example", "AUTH_MAIL_HOME_URL=https://www.example.com/", "AUTH_MAIL_LOGO_URL=https://example.com/logo.png", "AUTH_MAIL_SUPPORT_ADDRESS=help@example.com",
 			"AUTH_MAIL_PRIMARY_COLOR=#123456", "AUTH_MAIL_LOCALE=de", "AUTH_MAIL_LOW_BALANCE=500", "AUTH_MAIL_DISABLED=welcome,low_balance", "AUTH_MAIL_TEMPLATES_DIR=/etc/templates",
-			"AUTH_CREDITS_SCALE=0", "AUTH_LOG_FORMAT=text", "AUTH_LOG_LEVEL=warn,jobs=debug",
+			"AUTH_LEDGER_CHECKPOINT_INTERVAL=5m", "AUTH_CREDITS_SCALE=0", "AUTH_LOG_FORMAT=text", "AUTH_LOG_LEVEL=warn,jobs=debug",
 			"AUTH_LOGSTASH_ADDR=logs.example.com:5000", "AUTH_LOGSTASH_TLS=true", "AUTH_LOGSTASH_CA_FILE=/etc/ca.pem", "AUTH_LOGSTASH_CERT_FILE=/etc/cert.pem",
 			"AUTH_LOGSTASH_KEY_FILE=/etc/key.pem", "AUTH_LOGSTASH_QUEUE_MB=1", "AUTH_LOGSTASH_RECEIPT=false",
 		}
@@ -106,6 +107,7 @@ func TestConfig_Load(t *testing.T) {
 				ProductName: "Example", HomeURL: "https://www.example.com/", LogoURL: "https://example.com/logo.png", SupportAddress: "help@example.com", PrimaryColor: "#123456",
 				Locale: "de", LowBalance: 500, Disabled: []string{"welcome", "low_balance"}, TemplatesDir: "/etc/templates",
 			},
+			Ledger:   Ledger{CheckpointInterval: 5 * time.Minute},
 			Log:      Log{Format: "text", Level: "warn,jobs=debug"},
 			Logstash: Logstash{Addr: "logs.example.com:5000", TLS: true, CAFile: "/etc/ca.pem", CertFile: "/etc/cert.pem", KeyFile: "/etc/key.pem", QueueMB: 1},
 		}, load(t, set...)))

@@ -56,6 +56,7 @@ func (c *Config) validate(p *problems) {
 	}
 	c.checkMail(p)
 
+	must(c.Ledger.CheckpointInterval == 0 || c.Ledger.CheckpointInterval >= time.Minute, "AUTH_LEDGER_CHECKPOINT_INTERVAL", "must be at least 1m, or 0")
 	must(c.CreditsScale >= 0 && c.CreditsScale <= 9, "AUTH_CREDITS_SCALE", "must be from 0 to 9")
 	oneOf(c.Log.Format, "AUTH_LOG_FORMAT", "text", "json")
 	c.checkLogs(p)

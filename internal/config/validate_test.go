@@ -85,6 +85,8 @@ func TestConfig_Refuses(t *testing.T) {
 
 		{"AUTH_JWT_ALGORITHM=none", "must be one of EdDSA, ES256, RS256, HS256"},
 		{"AUTH_JWT_ALGORITHM=eddsa", "must be one of EdDSA, ES256, RS256, HS256"},
+		{"AUTH_LEDGER_CHECKPOINT_INTERVAL=59s", "must be at least 1m, or 0"},
+		{"AUTH_LEDGER_CHECKPOINT_INTERVAL=-1h", "must be at least 1m, or 0"},
 		{"AUTH_CREDITS_SCALE=10", "must be from 0 to 9"},
 		{"AUTH_CREDITS_SCALE=-1", "must be from 0 to 9"},
 		{"AUTH_LOG_FORMAT=xml", "must be one of text, json"},
@@ -170,6 +172,8 @@ func TestConfig_Accepts(t *testing.T) {
 		{"AUTH_REFRESH_GRACE=0s"},
 		{"AUTH_ACCESS_TOKEN_TTL=24h"},
 		{"AUTH_SESSION_TTL=720h"},
+		{"AUTH_LEDGER_CHECKPOINT_INTERVAL=0"},
+		{"AUTH_LEDGER_CHECKPOINT_INTERVAL=1m"},
 		{"AUTH_CREDITS_SCALE=9"},
 		{"AUTH_LOG_LEVEL=jobs=debug"},
 		{"AUTH_LOG_LEVEL=info, jobs=debug ,http=warn"},

@@ -117,7 +117,7 @@ func (r *record) asked() bool { return r.key != nil }
 
 // byItself says that nobody stands behind it.
 func (r *record) byItself() bool {
-	return r.actorType == string(creditledger.ActorSystem) && r.actorID == nil && r.reference == nil && r.noteDigest == nil
+	return r.actorType == string(creditledger.ActorSystem) && r.reference == nil && r.noteDigest == nil
 }
 
 // comesAfter checks the time of a record.
@@ -151,6 +151,9 @@ func (a *account) nothingOver(r *record) error {
 
 // chain checks the hash of a record, and makes it the head.
 func (a *account) chain(r *record, want [32]byte, have []byte) error {
+	if (r.actorType == string(creditledger.ActorSystem)) != (r.actorID == nil) {
+		return r.broken("its actor is a %s with the id %s", r.actorType, caller(r.actorID)) // both ways have one hash
+	}
 	if !bytes.Equal(want[:], have) {
 		return r.broken("its hash is not that of its contents upon the record before it: something of it, of its Idempotency-Key, of the terms of its grant, or of the order of records was changed")
 	}

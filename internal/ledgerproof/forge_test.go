@@ -530,6 +530,12 @@ func TestTamper_WithNewHashes(t *testing.T) {
 		"KeyOfWhatNobodyAskedFor": {"it was not asked for under it", func(f *forger) {
 			f.exec("INSERT INTO idempotency_keys (caller_id, key, fingerprint, user_id, sequence, status, created_at) SELECT $1, 'forged', $2, user_id, sequence, 201, created_at FROM credit_transactions WHERE user_id = {ada} AND type = 'expiry' LIMIT 1", f.caller.ID, make([]byte, 32))
 		}},
+		"KeyThatNamesMore": {"says something else as well", func(f *forger) {
+			f.exec("UPDATE idempotency_keys SET body = 'refused' WHERE user_id = {ada} AND sequence = 5")
+		}},
+		"KeyOfABatchThatNamesMore": {"says something else as well", func(f *forger) {
+			f.exec("UPDATE idempotency_keys SET user_id = {ada}, sequence = 1000 WHERE json_array_length(parts) = 5")
+		}},
 		"BatchOutOfOrder": {"names it out of its order", func(f *forger) {
 			// The two debits of Ada's in the batch of five change places.
 			f.exec("UPDATE idempotency_keys SET parts = (jsonb_set(jsonb_set(parts::jsonb, '{1}', parts::jsonb->4), '{4}', parts::jsonb->1))::json WHERE json_array_length(parts) = 5")

@@ -19,6 +19,7 @@ type key struct {
 	Status      int16
 	CreatedAt   time.Time
 	Place       int64 // of its operation in a transfer or a batch, from 1; 0 if the key names one record only
+	Alone       bool  // whether it says nothing else, such as a refusal
 }
 
 func (k key) owner() uuid.UUID { return k.UserID }
@@ -29,17 +30,17 @@ func (k key) owner() uuid.UUID { return k.UserID }
 // query reads from a cursor.
 const (
 	transactionKeys = `
-		SELECT user_id, sequence, caller_id, key, fingerprint, status, created_at, 0::bigint
+		SELECT user_id, sequence, caller_id, key, fingerprint, status, created_at, 0::bigint, num_nonnulls(sequence, hold_event, parts, body) = 1
 		FROM idempotency_keys WHERE sequence IS NOT NULL
 		UNION ALL
-		SELECT (r.value->>'user_id')::uuid, (r.value->>'sequence')::bigint, k.caller_id, k.key, k.fingerprint, k.status, k.created_at, p.ordinality
+		SELECT (r.value->>'user_id')::uuid, (r.value->>'sequence')::bigint, k.caller_id, k.key, k.fingerprint, k.status, k.created_at, p.ordinality, num_nonnulls(k.user_id, k.sequence, k.hold_event, k.body) = 0
 		FROM idempotency_keys k
 		CROSS JOIN LATERAL json_array_elements(k.parts) WITH ORDINALITY AS p
 		CROSS JOIN LATERAL json_array_elements(p.value->'records') AS r
 		WHERE k.parts IS NOT NULL
 		ORDER BY 1, 2`
 	eventKeys = `
-		SELECT user_id, hold_event, caller_id, key, fingerprint, status, created_at, 0::bigint
+		SELECT user_id, hold_event, caller_id, key, fingerprint, status, created_at, 0::bigint, num_nonnulls(sequence, hold_event, parts, body) = 1
 		FROM idempotency_keys WHERE hold_event IS NOT NULL
 		ORDER BY 1, 2`
 )
@@ -62,8 +63,15 @@ func newKeyStream(s *snapshot, names, cursor, query string) keyStream {
 			return nil, err
 		}
 		page := make([]key, 0, r.size)
-		var k key
-		_, err = pgx.ForEachRow(rows, []any{&k.UserID, &k.Number, &k.CallerID, &k.Key, &k.Fingerprint, &k.Status, &k.CreatedAt, &k.Place}, func() error {
+		var (
+			k      key
+			userID *uuid.UUID
+		)
+		_, err = pgx.ForEachRow(rows, []any{&userID, &k.Number, &k.CallerID, &k.Key, &k.Fingerprint, &k.Status, &k.CreatedAt, &k.Place, &k.Alone}, func() error {
+			if userID == nil {
+				return broken(k.String(), "it names %s %d of nobody", names, k.Number)
+			}
+			k.UserID = *userID
 			page = append(page, k)
 			return nil
 		})
@@ -94,6 +102,8 @@ func (a *account) keyOf(r *record, keys keyStream, number int64) (*key, error) {
 		return nil, r.broken("the %s, under which it was asked for, is missing or does not name it", keyName(*r.key, caller(r.actorID)))
 	case r.key == nil || k.Key != *r.key || k.CallerID != caller(r.actorID):
 		return nil, r.broken("the %s names it, but it was not asked for under it", k)
+	case !k.Alone:
+		return nil, r.broken("the %s, under which it was asked for, says something else as well", k)
 	case !k.CreatedAt.Equal(r.at) && (k.CreatedAt.After(a.last) || r.at.After(a.last.Add(time.Microsecond))):
 		// A record has the time at which it was asked for, or, where the account was
 		// ahead of that, the next one; the event of a capture has that of its transaction.

@@ -146,7 +146,6 @@ func (p *proof) run() error {
 		}
 		p.totals.outstanding.add(a.balance)
 		p.report.Accounts++
-		p.tell()
 	}
 	if p.report.Accounts != p.size.Accounts {
 		return broken("the accounts", "one has no id")

@@ -91,7 +91,9 @@ func (a *account) transaction(t *transaction) error {
 	}
 	a.last = t.at
 	a.totals.add(t)
-	a.report.Transactions++
+	if a.report.Transactions++; a.report.Transactions%pageSize == 0 {
+		a.tell()
+	}
 	return nil
 }
 
