@@ -25,7 +25,7 @@ func (b *bundle) closeAccount(t *testing.T) {
 }
 
 // That the chain and the sums of closed accounts hold is said by
-// requireInvariants, which setup runs at the end of each test.
+// prooftest.RequireSound, which setup runs at the end of each test.
 func TestLedger_CloseAccount(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

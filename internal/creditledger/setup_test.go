@@ -16,6 +16,7 @@ import (
 
 	"github.com/authservice/authservice/internal/apperr"
 	"github.com/authservice/authservice/internal/creditledger"
+	"github.com/authservice/authservice/internal/ledgerproof/prooftest"
 	"github.com/authservice/authservice/internal/pgtest"
 )
 
@@ -45,7 +46,7 @@ func setup(t *testing.T) *bundle {
 	db := pgtest.New(t)
 	t.Cleanup(func() {
 		if !t.Failed() {
-			requireInvariants(t, db.Pool)
+			prooftest.RequireSound(t, db.Pool)
 		}
 	})
 	return (&bundle{db: db}).fork(t)

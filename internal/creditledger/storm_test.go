@@ -19,7 +19,7 @@ import (
 // Everything at once, from two replicas whose clocks differ: every kind of
 // request, many of them sent again, while the first is under way and afterwards,
 // to the same replica and to the other. What all must come to is said by
-// requireInvariants, which setup runs at the end of each test; that time never
+// prooftest.RequireSound, which setup runs at the end of each test; that time never
 // ran backwards, by requireWitness.
 func TestLedger_Storm(t *testing.T) {
 	t.Parallel()
