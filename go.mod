@@ -3,6 +3,7 @@ module github.com/authservice/authservice
 go 1.26.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.2.0
 	github.com/Shopify/toxiproxy/v2 v2.12.0
 	github.com/amacneil/dbmate/v2 v2.34.1
 	github.com/anishathalye/porcupine v1.1.0
