@@ -2833,8 +2833,8 @@ type HttpRequestDoer interface {
 	Do(req *http.Request) (*http.Response, error)
 }
 
-// Client which conforms to the OpenAPI3 specification for this service.
-type Client struct {
+// RawClient which conforms to the OpenAPI3 specification for this service.
+type RawClient struct {
 	// The endpoint of the server conforming to this interface, with scheme,
 	// https://api.deepmap.com for example. This can contain a path relative
 	// to the server, such as https://api.deepmap.com/dev-test, and all the
@@ -2851,12 +2851,12 @@ type Client struct {
 }
 
 // ClientOption allows setting custom parameters during construction
-type ClientOption func(*Client) error
+type ClientOption func(*RawClient) error
 
-// Creates a new Client, with reasonable defaults
-func NewClient(server string, opts ...ClientOption) (*Client, error) {
+// Creates a new RawClient, with reasonable defaults
+func NewClient(server string, opts ...ClientOption) (*RawClient, error) {
 	// create a client with sane default values
-	client := Client{
+	client := RawClient{
 		Server: server,
 	}
 	// mutate client and add all optional params
@@ -2879,7 +2879,7 @@ func NewClient(server string, opts ...ClientOption) (*Client, error) {
 // WithHTTPClient allows overriding the default Doer, which is
 // automatically created using http.Client. This is useful for tests.
 func WithHTTPClient(doer HttpRequestDoer) ClientOption {
-	return func(c *Client) error {
+	return func(c *RawClient) error {
 		c.Client = doer
 		return nil
 	}
@@ -2888,7 +2888,7 @@ func WithHTTPClient(doer HttpRequestDoer) ClientOption {
 // WithRequestEditorFn allows setting up a callback function, which will be
 // called right before sending the request. This can be used to mutate the request.
 func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
-	return func(c *Client) error {
+	return func(c *RawClient) error {
 		c.RequestEditors = append(c.RequestEditors, fn)
 		return nil
 	}
@@ -3692,7 +3692,7 @@ type ClientInterface interface {
 // The keys that verify access tokens (RFC 7517). Cache them for five minutes, and look again when a token names a key that you do not have.
 //
 // Corresponds with GET /.well-known/jwks.json (the `GetJWKS` operationId).
-func (c *Client) GetJWKS(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GetJWKS(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetJWKSRequest(c.Server)
 	if err != nil {
 		return nil, err
@@ -3709,7 +3709,7 @@ func (c *Client) GetJWKS(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 // Answers as long as the process can serve HTTP. It looks at nothing else, so that a failing database does not get the process restarted.
 //
 // Corresponds with GET /health/live (the `GetLiveness` operationId).
-func (c *Client) GetLiveness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GetLiveness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetLivenessRequest(c.Server)
 	if err != nil {
 		return nil, err
@@ -3726,7 +3726,7 @@ func (c *Client) GetLiveness(ctx context.Context, reqEditors ...RequestEditorFn)
 // Whether requests should be sent here. Tells what is wrong, but no internals.
 //
 // Corresponds with GET /health/ready (the `GetReadiness` operationId).
-func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReadinessRequest(c.Server)
 	if err != nil {
 		return nil, err
@@ -3743,7 +3743,7 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 // The keys that are not deleted, newest first, expired ones included. For administrators.
 //
 // Corresponds with GET /v1/api-keys (the `ListAPIKeys` operationId).
-func (c *Client) ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAPIKeysRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -3762,7 +3762,7 @@ func (c *Client) ListAPIKeys(ctx context.Context, params *ListAPIKeysParams, req
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/api-keys (the `CreateAPIKey` operationId).
-func (c *Client) CreateAPIKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) CreateAPIKeyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateAPIKeyRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -3781,7 +3781,7 @@ func (c *Client) CreateAPIKeyWithBody(ctx context.Context, contentType string, b
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/api-keys (the `CreateAPIKey` operationId).
-func (c *Client) CreateAPIKey(ctx context.Context, body CreateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) CreateAPIKey(ctx context.Context, body CreateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateAPIKeyRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -3798,7 +3798,7 @@ func (c *Client) CreateAPIKey(ctx context.Context, body CreateAPIKeyJSONRequestB
 // The key is refused from the next request on. For administrators.
 //
 // Corresponds with DELETE /v1/api-keys/{api_key_id} (the `DeleteAPIKey` operationId).
-func (c *Client) DeleteAPIKey(ctx context.Context, apiKeyID APIKeyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) DeleteAPIKey(ctx context.Context, apiKeyID APIKeyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteAPIKeyRequest(c.Server, apiKeyID)
 	if err != nil {
 		return nil, err
@@ -3820,7 +3820,7 @@ func (c *Client) DeleteAPIKey(ctx context.Context, apiKeyID APIKeyID, reqEditors
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/api-keys/{api_key_id}/rotate (the `RotateAPIKey` operationId).
-func (c *Client) RotateAPIKeyWithBody(ctx context.Context, apiKeyID APIKeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) RotateAPIKeyWithBody(ctx context.Context, apiKeyID APIKeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateAPIKeyRequestWithBody(c.Server, apiKeyID, contentType, body)
 	if err != nil {
 		return nil, err
@@ -3842,7 +3842,7 @@ func (c *Client) RotateAPIKeyWithBody(ctx context.Context, apiKeyID APIKeyID, co
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/api-keys/{api_key_id}/rotate (the `RotateAPIKey` operationId).
-func (c *Client) RotateAPIKey(ctx context.Context, apiKeyID APIKeyID, body RotateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) RotateAPIKey(ctx context.Context, apiKeyID APIKeyID, body RotateAPIKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateAPIKeyRequest(c.Server, apiKeyID, body)
 	if err != nil {
 		return nil, err
@@ -3859,7 +3859,7 @@ func (c *Client) RotateAPIKey(ctx context.Context, apiKeyID APIKeyID, body Rotat
 // The events that match all filters, newest first. Scope: `audit:read`.
 //
 // Corresponds with GET /v1/audit-events (the `ListAuditEvents` operationId).
-func (c *Client) ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListAuditEvents(ctx context.Context, params *ListAuditEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAuditEventsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -3880,7 +3880,7 @@ func (c *Client) ListAuditEvents(ctx context.Context, params *ListAuditEventsPar
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/auth/email/resend (the `ResendVerification` operationId).
-func (c *Client) ResendVerificationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ResendVerificationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResendVerificationRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -3901,7 +3901,7 @@ func (c *Client) ResendVerificationWithBody(ctx context.Context, contentType str
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/auth/email/resend (the `ResendVerification` operationId).
-func (c *Client) ResendVerification(ctx context.Context, body ResendVerificationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ResendVerification(ctx context.Context, body ResendVerificationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResendVerificationRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -3922,7 +3922,7 @@ func (c *Client) ResendVerification(ctx context.Context, body ResendVerification
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/auth/email/verify (the `VerifyEmail` operationId).
-func (c *Client) VerifyEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) VerifyEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVerifyEmailRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -3943,7 +3943,7 @@ func (c *Client) VerifyEmailWithBody(ctx context.Context, contentType string, bo
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/auth/email/verify (the `VerifyEmail` operationId).
-func (c *Client) VerifyEmail(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) VerifyEmail(ctx context.Context, body VerifyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVerifyEmailRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -3964,7 +3964,7 @@ func (c *Client) VerifyEmail(ctx context.Context, body VerifyEmailJSONRequestBod
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/auth/login (the `LogIn` operationId).
-func (c *Client) LogInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) LogInWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLogInRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -3985,7 +3985,7 @@ func (c *Client) LogInWithBody(ctx context.Context, contentType string, body io.
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/auth/login (the `LogIn` operationId).
-func (c *Client) LogIn(ctx context.Context, body LogInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) LogIn(ctx context.Context, body LogInJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLogInRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -4002,7 +4002,7 @@ func (c *Client) LogIn(ctx context.Context, body LogInJSONRequestBody, reqEditor
 // Ends the session of the access token at once. Its refresh token is void from now on, and this service refuses its access tokens.
 //
 // Corresponds with POST /v1/auth/logout (the `LogOut` operationId).
-func (c *Client) LogOut(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) LogOut(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLogOutRequest(c.Server)
 	if err != nil {
 		return nil, err
@@ -4023,7 +4023,7 @@ func (c *Client) LogOut(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/auth/password/forgot (the `ForgotPassword` operationId).
-func (c *Client) ForgotPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ForgotPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewForgotPasswordRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4044,7 +4044,7 @@ func (c *Client) ForgotPasswordWithBody(ctx context.Context, contentType string,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/auth/password/forgot (the `ForgotPassword` operationId).
-func (c *Client) ForgotPassword(ctx context.Context, body ForgotPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ForgotPassword(ctx context.Context, body ForgotPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewForgotPasswordRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -4065,7 +4065,7 @@ func (c *Client) ForgotPassword(ctx context.Context, body ForgotPasswordJSONRequ
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/auth/password/reset (the `ResetPassword` operationId).
-func (c *Client) ResetPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ResetPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResetPasswordRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4086,7 +4086,7 @@ func (c *Client) ResetPasswordWithBody(ctx context.Context, contentType string, 
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/auth/password/reset (the `ResetPassword` operationId).
-func (c *Client) ResetPassword(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ResetPassword(ctx context.Context, body ResetPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewResetPasswordRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -4108,7 +4108,7 @@ func (c *Client) ResetPassword(ctx context.Context, body ResetPasswordJSONReques
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/auth/refresh (the `RefreshSession` operationId).
-func (c *Client) RefreshSessionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) RefreshSessionWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRefreshSessionRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4130,7 +4130,7 @@ func (c *Client) RefreshSessionWithBody(ctx context.Context, contentType string,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/auth/refresh (the `RefreshSession` operationId).
-func (c *Client) RefreshSession(ctx context.Context, body RefreshSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) RefreshSession(ctx context.Context, body RefreshSessionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRefreshSessionRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -4154,7 +4154,7 @@ func (c *Client) RefreshSession(ctx context.Context, body RefreshSessionJSONRequ
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/auth/register (the `RegisterUser` operationId).
-func (c *Client) RegisterUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) RegisterUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRegisterUserRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4178,7 +4178,7 @@ func (c *Client) RegisterUserWithBody(ctx context.Context, contentType string, b
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/auth/register (the `RegisterUser` operationId).
-func (c *Client) RegisterUser(ctx context.Context, body RegisterUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) RegisterUser(ctx context.Context, body RegisterUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRegisterUserRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -4205,7 +4205,7 @@ func (c *Client) RegisterUser(ctx context.Context, body RegisterUserJSONRequestB
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/credits/batches (the `ApplyCreditBatch` operationId).
-func (c *Client) ApplyCreditBatchWithBody(ctx context.Context, params *ApplyCreditBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ApplyCreditBatchWithBody(ctx context.Context, params *ApplyCreditBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewApplyCreditBatchRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4232,7 +4232,7 @@ func (c *Client) ApplyCreditBatchWithBody(ctx context.Context, params *ApplyCred
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/credits/batches (the `ApplyCreditBatch` operationId).
-func (c *Client) ApplyCreditBatch(ctx context.Context, params *ApplyCreditBatchParams, body ApplyCreditBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ApplyCreditBatch(ctx context.Context, params *ApplyCreditBatchParams, body ApplyCreditBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewApplyCreditBatchRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
@@ -4250,7 +4250,7 @@ func (c *Client) ApplyCreditBatch(ctx context.Context, params *ApplyCreditBatchP
 // the hold lets go of is taken back then. The request has no body. Scope: `credits:grant`.
 //
 // Corresponds with POST /v1/credits/grants/{grant_id}/revoke (the `RevokeCreditGrant` operationId).
-func (c *Client) RevokeCreditGrant(ctx context.Context, grantID GrantID, params *RevokeCreditGrantParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) RevokeCreditGrant(ctx context.Context, grantID GrantID, params *RevokeCreditGrantParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeCreditGrantRequest(c.Server, grantID, params)
 	if err != nil {
 		return nil, err
@@ -4267,7 +4267,7 @@ func (c *Client) RevokeCreditGrant(ctx context.Context, grantID GrantID, params 
 // The hold as it is now. Scope: `credits:debit`.
 //
 // Corresponds with GET /v1/credits/holds/{hold_id} (the `GetCreditHold` operationId).
-func (c *Client) GetCreditHold(ctx context.Context, holdID HoldID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GetCreditHold(ctx context.Context, holdID HoldID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCreditHoldRequest(c.Server, holdID)
 	if err != nil {
 		return nil, err
@@ -4288,7 +4288,7 @@ func (c *Client) GetCreditHold(ctx context.Context, holdID HoldID, reqEditors ..
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/credits/holds/{hold_id}/capture (the `CaptureCreditHold` operationId).
-func (c *Client) CaptureCreditHoldWithBody(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) CaptureCreditHoldWithBody(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCaptureCreditHoldRequestWithBody(c.Server, holdID, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4309,7 +4309,7 @@ func (c *Client) CaptureCreditHoldWithBody(ctx context.Context, holdID HoldID, p
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/credits/holds/{hold_id}/capture (the `CaptureCreditHold` operationId).
-func (c *Client) CaptureCreditHold(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, body CaptureCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) CaptureCreditHold(ctx context.Context, holdID HoldID, params *CaptureCreditHoldParams, body CaptureCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCaptureCreditHoldRequest(c.Server, holdID, params, body)
 	if err != nil {
 		return nil, err
@@ -4328,7 +4328,7 @@ func (c *Client) CaptureCreditHold(ctx context.Context, holdID HoldID, params *C
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/credits/holds/{hold_id}/increment (the `IncrementCreditHold` operationId).
-func (c *Client) IncrementCreditHoldWithBody(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) IncrementCreditHoldWithBody(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewIncrementCreditHoldRequestWithBody(c.Server, holdID, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4347,7 +4347,7 @@ func (c *Client) IncrementCreditHoldWithBody(ctx context.Context, holdID HoldID,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/credits/holds/{hold_id}/increment (the `IncrementCreditHold` operationId).
-func (c *Client) IncrementCreditHold(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, body IncrementCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) IncrementCreditHold(ctx context.Context, holdID HoldID, params *IncrementCreditHoldParams, body IncrementCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewIncrementCreditHoldRequest(c.Server, holdID, params, body)
 	if err != nil {
 		return nil, err
@@ -4365,7 +4365,7 @@ func (c *Client) IncrementCreditHold(ctx context.Context, holdID HoldID, params 
 // request has no body. Scope: `credits:debit`.
 //
 // Corresponds with POST /v1/credits/holds/{hold_id}/void (the `VoidCreditHold` operationId).
-func (c *Client) VoidCreditHold(ctx context.Context, holdID HoldID, params *VoidCreditHoldParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) VoidCreditHold(ctx context.Context, holdID HoldID, params *VoidCreditHoldParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVoidCreditHoldRequest(c.Server, holdID, params)
 	if err != nil {
 		return nil, err
@@ -4382,7 +4382,7 @@ func (c *Client) VoidCreditHold(ctx context.Context, holdID HoldID, params *Void
 // The transactions of all users, newest first. Scope: `credits:read`.
 //
 // Corresponds with GET /v1/credits/transactions (the `ListCreditTransactions` operationId).
-func (c *Client) ListCreditTransactions(ctx context.Context, params *ListCreditTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListCreditTransactions(ctx context.Context, params *ListCreditTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListCreditTransactionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -4404,7 +4404,7 @@ func (c *Client) ListCreditTransactions(ctx context.Context, params *ListCreditT
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/credits/transactions/{transaction_id}/reversals (the `ReverseCreditTransaction` operationId).
-func (c *Client) ReverseCreditTransactionWithBody(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ReverseCreditTransactionWithBody(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReverseCreditTransactionRequestWithBody(c.Server, transactionID, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4426,7 +4426,7 @@ func (c *Client) ReverseCreditTransactionWithBody(ctx context.Context, transacti
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/credits/transactions/{transaction_id}/reversals (the `ReverseCreditTransaction` operationId).
-func (c *Client) ReverseCreditTransaction(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, body ReverseCreditTransactionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ReverseCreditTransaction(ctx context.Context, transactionID TransactionID, params *ReverseCreditTransactionParams, body ReverseCreditTransactionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReverseCreditTransactionRequest(c.Server, transactionID, params, body)
 	if err != nil {
 		return nil, err
@@ -4447,7 +4447,7 @@ func (c *Client) ReverseCreditTransaction(ctx context.Context, transactionID Tra
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/credits/transfers (the `TransferCredits` operationId).
-func (c *Client) TransferCreditsWithBody(ctx context.Context, params *TransferCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) TransferCreditsWithBody(ctx context.Context, params *TransferCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTransferCreditsRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4468,7 +4468,7 @@ func (c *Client) TransferCreditsWithBody(ctx context.Context, params *TransferCr
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/credits/transfers (the `TransferCredits` operationId).
-func (c *Client) TransferCredits(ctx context.Context, params *TransferCreditsParams, body TransferCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) TransferCredits(ctx context.Context, params *TransferCreditsParams, body TransferCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewTransferCreditsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
@@ -4492,7 +4492,7 @@ func (c *Client) TransferCredits(ctx context.Context, params *TransferCreditsPar
 // Takes any type of body and a specified content type.
 //
 // Corresponds with DELETE /v1/me (the `DeleteMe` operationId).
-func (c *Client) DeleteMeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) DeleteMeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteMeRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4516,7 +4516,7 @@ func (c *Client) DeleteMeWithBody(ctx context.Context, contentType string, body 
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with DELETE /v1/me (the `DeleteMe` operationId).
-func (c *Client) DeleteMe(ctx context.Context, body DeleteMeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) DeleteMe(ctx context.Context, body DeleteMeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteMeRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -4533,7 +4533,7 @@ func (c *Client) DeleteMe(ctx context.Context, body DeleteMeJSONRequestBody, req
 // The account of the person whose access token this is.
 //
 // Corresponds with GET /v1/me (the `GetMe` operationId).
-func (c *Client) GetMe(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GetMe(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetMeRequest(c.Server)
 	if err != nil {
 		return nil, err
@@ -4552,7 +4552,7 @@ func (c *Client) GetMe(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /v1/me (the `UpdateMe` operationId).
-func (c *Client) UpdateMeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) UpdateMeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateMeRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4571,7 +4571,7 @@ func (c *Client) UpdateMeWithBody(ctx context.Context, contentType string, body 
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /v1/me (the `UpdateMe` operationId).
-func (c *Client) UpdateMe(ctx context.Context, body UpdateMeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) UpdateMe(ctx context.Context, body UpdateMeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateMeRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -4588,7 +4588,7 @@ func (c *Client) UpdateMe(ctx context.Context, body UpdateMeJSONRequestBody, req
 // The balance at this moment. Grants that are due to expire are already left out.
 //
 // Corresponds with GET /v1/me/credits (the `GetMyCredits` operationId).
-func (c *Client) GetMyCredits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GetMyCredits(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetMyCreditsRequest(c.Server)
 	if err != nil {
 		return nil, err
@@ -4607,7 +4607,7 @@ func (c *Client) GetMyCredits(ctx context.Context, reqEditors ...RequestEditorFn
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/me/credits/debits (the `DebitMyCredits` operationId).
-func (c *Client) DebitMyCreditsWithBody(ctx context.Context, params *DebitMyCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) DebitMyCreditsWithBody(ctx context.Context, params *DebitMyCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDebitMyCreditsRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4626,7 +4626,7 @@ func (c *Client) DebitMyCreditsWithBody(ctx context.Context, params *DebitMyCred
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/me/credits/debits (the `DebitMyCredits` operationId).
-func (c *Client) DebitMyCredits(ctx context.Context, params *DebitMyCreditsParams, body DebitMyCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) DebitMyCredits(ctx context.Context, params *DebitMyCreditsParams, body DebitMyCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDebitMyCreditsRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
@@ -4643,7 +4643,7 @@ func (c *Client) DebitMyCredits(ctx context.Context, params *DebitMyCreditsParam
 // The holds on my credits, newest first, those that are over included.
 //
 // Corresponds with GET /v1/me/credits/holds (the `ListMyCreditHolds` operationId).
-func (c *Client) ListMyCreditHolds(ctx context.Context, params *ListMyCreditHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListMyCreditHolds(ctx context.Context, params *ListMyCreditHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListMyCreditHoldsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -4660,7 +4660,7 @@ func (c *Client) ListMyCreditHolds(ctx context.Context, params *ListMyCreditHold
 // My transactions, newest first.
 //
 // Corresponds with GET /v1/me/credits/transactions (the `ListMyCreditTransactions` operationId).
-func (c *Client) ListMyCreditTransactions(ctx context.Context, params *ListMyCreditTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListMyCreditTransactions(ctx context.Context, params *ListMyCreditTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListMyCreditTransactionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -4681,7 +4681,7 @@ func (c *Client) ListMyCreditTransactions(ctx context.Context, params *ListMyCre
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/me/email (the `ChangeMyEmail` operationId).
-func (c *Client) ChangeMyEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ChangeMyEmailWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangeMyEmailRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4702,7 +4702,7 @@ func (c *Client) ChangeMyEmailWithBody(ctx context.Context, contentType string, 
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/me/email (the `ChangeMyEmail` operationId).
-func (c *Client) ChangeMyEmail(ctx context.Context, body ChangeMyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ChangeMyEmail(ctx context.Context, body ChangeMyEmailJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangeMyEmailRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -4720,7 +4720,7 @@ func (c *Client) ChangeMyEmail(ctx context.Context, body ChangeMyEmailJSONReques
 // hashes of them are held.
 //
 // Corresponds with GET /v1/me/export (the `ExportMe` operationId).
-func (c *Client) ExportMe(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ExportMe(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExportMeRequest(c.Server)
 	if err != nil {
 		return nil, err
@@ -4739,7 +4739,7 @@ func (c *Client) ExportMe(ctx context.Context, reqEditors ...RequestEditorFn) (*
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /v1/me/password (the `ChangeMyPassword` operationId).
-func (c *Client) ChangeMyPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ChangeMyPasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangeMyPasswordRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4758,7 +4758,7 @@ func (c *Client) ChangeMyPasswordWithBody(ctx context.Context, contentType strin
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PUT /v1/me/password (the `ChangeMyPassword` operationId).
-func (c *Client) ChangeMyPassword(ctx context.Context, body ChangeMyPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ChangeMyPassword(ctx context.Context, body ChangeMyPasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangeMyPasswordRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -4776,7 +4776,7 @@ func (c *Client) ChangeMyPassword(ctx context.Context, body ChangeMyPasswordJSON
 // refused from the next request on.
 //
 // Corresponds with DELETE /v1/me/sessions (the `EndMyOtherSessions` operationId).
-func (c *Client) EndMyOtherSessions(ctx context.Context, params *EndMyOtherSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) EndMyOtherSessions(ctx context.Context, params *EndMyOtherSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewEndMyOtherSessionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -4793,7 +4793,7 @@ func (c *Client) EndMyOtherSessions(ctx context.Context, params *EndMyOtherSessi
 // My sessions that have not ended, newest first, with where they were started and when they were last used.
 //
 // Corresponds with GET /v1/me/sessions (the `ListMySessions` operationId).
-func (c *Client) ListMySessions(ctx context.Context, params *ListMySessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListMySessions(ctx context.Context, params *ListMySessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListMySessionsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -4810,7 +4810,7 @@ func (c *Client) ListMySessions(ctx context.Context, params *ListMySessionsParam
 // Its tokens are refused from the next request on. It may be the session of this request.
 //
 // Corresponds with DELETE /v1/me/sessions/{session_id} (the `EndMySession` operationId).
-func (c *Client) EndMySession(ctx context.Context, sessionID SessionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) EndMySession(ctx context.Context, sessionID SessionID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewEndMySessionRequest(c.Server, sessionID)
 	if err != nil {
 		return nil, err
@@ -4827,7 +4827,7 @@ func (c *Client) EndMySession(ctx context.Context, sessionID SessionID, reqEdito
 // The users that match all filters, newest first. Scope: `users:read`.
 //
 // Corresponds with GET /v1/users (the `ListUsers` operationId).
-func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListUsersRequest(c.Server, params)
 	if err != nil {
 		return nil, err
@@ -4848,7 +4848,7 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEdit
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/users (the `CreateUser` operationId).
-func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateUserRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4869,7 +4869,7 @@ func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, bod
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/users (the `CreateUser` operationId).
-func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateUserRequest(c.Server, body)
 	if err != nil {
 		return nil, err
@@ -4890,7 +4890,7 @@ func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody,
 // Scope: `users:write`.
 //
 // Corresponds with DELETE /v1/users/{user_id} (the `DeleteUser` operationId).
-func (c *Client) DeleteUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) DeleteUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteUserRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
@@ -4907,7 +4907,7 @@ func (c *Client) DeleteUser(ctx context.Context, userID UserID, reqEditors ...Re
 // The account of any user. Scope: `users:read`.
 //
 // Corresponds with GET /v1/users/{user_id} (the `GetUser` operationId).
-func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GetUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetUserRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
@@ -4928,7 +4928,7 @@ func (c *Client) GetUser(ctx context.Context, userID UserID, reqEditors ...Reque
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /v1/users/{user_id} (the `UpdateUser` operationId).
-func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) UpdateUserWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateUserRequestWithBody(c.Server, userID, contentType, body)
 	if err != nil {
 		return nil, err
@@ -4949,7 +4949,7 @@ func (c *Client) UpdateUserWithBody(ctx context.Context, userID UserID, contentT
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /v1/users/{user_id} (the `UpdateUser` operationId).
-func (c *Client) UpdateUser(ctx context.Context, userID UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) UpdateUser(ctx context.Context, userID UserID, body UpdateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateUserRequest(c.Server, userID, body)
 	if err != nil {
 		return nil, err
@@ -4967,7 +4967,7 @@ func (c *Client) UpdateUser(ctx context.Context, userID UserID, body UpdateUserJ
 // out. Scope: `credits:read`.
 //
 // Corresponds with GET /v1/users/{user_id}/credits (the `GetUserCredits` operationId).
-func (c *Client) GetUserCredits(ctx context.Context, userID UserID, params *GetUserCreditsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GetUserCredits(ctx context.Context, userID UserID, params *GetUserCreditsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetUserCreditsRequest(c.Server, userID, params)
 	if err != nil {
 		return nil, err
@@ -4986,7 +4986,7 @@ func (c *Client) GetUserCredits(ctx context.Context, userID UserID, params *GetU
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/users/{user_id}/credits/debits (the `DebitUserCredits` operationId).
-func (c *Client) DebitUserCreditsWithBody(ctx context.Context, userID UserID, params *DebitUserCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) DebitUserCreditsWithBody(ctx context.Context, userID UserID, params *DebitUserCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDebitUserCreditsRequestWithBody(c.Server, userID, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -5005,7 +5005,7 @@ func (c *Client) DebitUserCreditsWithBody(ctx context.Context, userID UserID, pa
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/users/{user_id}/credits/debits (the `DebitUserCredits` operationId).
-func (c *Client) DebitUserCredits(ctx context.Context, userID UserID, params *DebitUserCreditsParams, body DebitUserCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) DebitUserCredits(ctx context.Context, userID UserID, params *DebitUserCreditsParams, body DebitUserCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDebitUserCreditsRequest(c.Server, userID, params, body)
 	if err != nil {
 		return nil, err
@@ -5022,7 +5022,7 @@ func (c *Client) DebitUserCredits(ctx context.Context, userID UserID, params *De
 // A user's grants, newest first, with what is left of each. Scope: `credits:read`.
 //
 // Corresponds with GET /v1/users/{user_id}/credits/grants (the `ListUserCreditGrants` operationId).
-func (c *Client) ListUserCreditGrants(ctx context.Context, userID UserID, params *ListUserCreditGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListUserCreditGrants(ctx context.Context, userID UserID, params *ListUserCreditGrantsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListUserCreditGrantsRequest(c.Server, userID, params)
 	if err != nil {
 		return nil, err
@@ -5041,7 +5041,7 @@ func (c *Client) ListUserCreditGrants(ctx context.Context, userID UserID, params
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/users/{user_id}/credits/grants (the `GrantUserCredits` operationId).
-func (c *Client) GrantUserCreditsWithBody(ctx context.Context, userID UserID, params *GrantUserCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GrantUserCreditsWithBody(ctx context.Context, userID UserID, params *GrantUserCreditsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGrantUserCreditsRequestWithBody(c.Server, userID, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -5060,7 +5060,7 @@ func (c *Client) GrantUserCreditsWithBody(ctx context.Context, userID UserID, pa
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/users/{user_id}/credits/grants (the `GrantUserCredits` operationId).
-func (c *Client) GrantUserCredits(ctx context.Context, userID UserID, params *GrantUserCreditsParams, body GrantUserCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GrantUserCredits(ctx context.Context, userID UserID, params *GrantUserCreditsParams, body GrantUserCreditsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGrantUserCreditsRequest(c.Server, userID, params, body)
 	if err != nil {
 		return nil, err
@@ -5077,7 +5077,7 @@ func (c *Client) GrantUserCredits(ctx context.Context, userID UserID, params *Gr
 // The holds on a user's credits, newest first, those that are over included. Scope: `credits:read`.
 //
 // Corresponds with GET /v1/users/{user_id}/credits/holds (the `ListUserCreditHolds` operationId).
-func (c *Client) ListUserCreditHolds(ctx context.Context, userID UserID, params *ListUserCreditHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListUserCreditHolds(ctx context.Context, userID UserID, params *ListUserCreditHoldsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListUserCreditHoldsRequest(c.Server, userID, params)
 	if err != nil {
 		return nil, err
@@ -5097,7 +5097,7 @@ func (c *Client) ListUserCreditHolds(ctx context.Context, userID UserID, params 
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/users/{user_id}/credits/holds (the `PlaceUserCreditHold` operationId).
-func (c *Client) PlaceUserCreditHoldWithBody(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) PlaceUserCreditHoldWithBody(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPlaceUserCreditHoldRequestWithBody(c.Server, userID, params, contentType, body)
 	if err != nil {
 		return nil, err
@@ -5117,7 +5117,7 @@ func (c *Client) PlaceUserCreditHoldWithBody(ctx context.Context, userID UserID,
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/users/{user_id}/credits/holds (the `PlaceUserCreditHold` operationId).
-func (c *Client) PlaceUserCreditHold(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, body PlaceUserCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) PlaceUserCreditHold(ctx context.Context, userID UserID, params *PlaceUserCreditHoldParams, body PlaceUserCreditHoldJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPlaceUserCreditHoldRequest(c.Server, userID, params, body)
 	if err != nil {
 		return nil, err
@@ -5141,7 +5141,7 @@ func (c *Client) PlaceUserCreditHold(ctx context.Context, userID UserID, params 
 // `closing_balance`.
 //
 // Corresponds with GET /v1/users/{user_id}/credits/statement (the `GetUserCreditStatement` operationId).
-func (c *Client) GetUserCreditStatement(ctx context.Context, userID UserID, params *GetUserCreditStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) GetUserCreditStatement(ctx context.Context, userID UserID, params *GetUserCreditStatementParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetUserCreditStatementRequest(c.Server, userID, params)
 	if err != nil {
 		return nil, err
@@ -5158,7 +5158,7 @@ func (c *Client) GetUserCreditStatement(ctx context.Context, userID UserID, para
 // A user's transactions, newest first. Scope: `credits:read`.
 //
 // Corresponds with GET /v1/users/{user_id}/credits/transactions (the `ListUserCreditTransactions` operationId).
-func (c *Client) ListUserCreditTransactions(ctx context.Context, userID UserID, params *ListUserCreditTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListUserCreditTransactions(ctx context.Context, userID UserID, params *ListUserCreditTransactionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListUserCreditTransactionsRequest(c.Server, userID, params)
 	if err != nil {
 		return nil, err
@@ -5177,7 +5177,7 @@ func (c *Client) ListUserCreditTransactions(ctx context.Context, userID UserID, 
 // Scope: `users:write`.
 //
 // Corresponds with POST /v1/users/{user_id}/password-reset (the `SendUserPasswordReset` operationId).
-func (c *Client) SendUserPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) SendUserPasswordReset(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSendUserPasswordResetRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
@@ -5195,7 +5195,7 @@ func (c *Client) SendUserPasswordReset(ctx context.Context, userID UserID, reqEd
 // administrator's token can end those of administrators. Scope: `users:write`.
 //
 // Corresponds with DELETE /v1/users/{user_id}/sessions (the `EndUserSessions` operationId).
-func (c *Client) EndUserSessions(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) EndUserSessions(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewEndUserSessionsRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
@@ -5212,7 +5212,7 @@ func (c *Client) EndUserSessions(ctx context.Context, userID UserID, reqEditors 
 // A user's sessions that have not ended, newest first. Scope: `users:read`.
 //
 // Corresponds with GET /v1/users/{user_id}/sessions (the `ListUserSessions` operationId).
-func (c *Client) ListUserSessions(ctx context.Context, userID UserID, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) ListUserSessions(ctx context.Context, userID UserID, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListUserSessionsRequest(c.Server, userID, params)
 	if err != nil {
 		return nil, err
@@ -5234,7 +5234,7 @@ func (c *Client) ListUserSessions(ctx context.Context, userID UserID, params *Li
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/users/{user_id}/suspend (the `SuspendUser` operationId).
-func (c *Client) SuspendUserWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) SuspendUserWithBody(ctx context.Context, userID UserID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSuspendUserRequestWithBody(c.Server, userID, contentType, body)
 	if err != nil {
 		return nil, err
@@ -5256,7 +5256,7 @@ func (c *Client) SuspendUserWithBody(ctx context.Context, userID UserID, content
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/users/{user_id}/suspend (the `SuspendUser` operationId).
-func (c *Client) SuspendUser(ctx context.Context, userID UserID, body SuspendUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) SuspendUser(ctx context.Context, userID UserID, body SuspendUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSuspendUserRequest(c.Server, userID, body)
 	if err != nil {
 		return nil, err
@@ -5274,7 +5274,7 @@ func (c *Client) SuspendUser(ctx context.Context, userID UserID, body SuspendUse
 // token can change administrators. Scope: `users:write`.
 //
 // Corresponds with POST /v1/users/{user_id}/unsuspend (the `UnsuspendUser` operationId).
-func (c *Client) UnsuspendUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *RawClient) UnsuspendUser(ctx context.Context, userID UserID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUnsuspendUserRequest(c.Server, userID)
 	if err != nil {
 		return nil, err
@@ -8215,7 +8215,7 @@ func NewUnsuspendUserRequest(server string, userID UserID) (*http.Request, error
 	return req, nil
 }
 
-func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
+func (c *RawClient) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
 			return err
@@ -8246,7 +8246,7 @@ func NewClientWithResponses(server string, opts ...ClientOption) (*ClientWithRes
 
 // WithBaseURL overrides the baseURL.
 func WithBaseURL(baseURL string) ClientOption {
-	return func(c *Client) error {
+	return func(c *RawClient) error {
 		newBaseURL, err := url.Parse(baseURL)
 		if err != nil {
 			return err

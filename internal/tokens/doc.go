@@ -3,8 +3,8 @@
 // database, encrypted, so that replicas share them and a restart changes
 // nothing.
 //
-// It takes only what it could have issued itself: golang-jwt signs and checks
-// signatures, but what a token says is read strictly, here. It never fetches
-// anything and never lets a token choose how it is verified. What a token's
-// session or user may do is for package identity to decide.
+// It takes only what it could have issued itself, as package accesstoken reads
+// it, which the clients of the service share. It never fetches anything and
+// never lets a token choose how it is verified. What a token's session or user
+// may do is for package identity to decide.
 package tokens

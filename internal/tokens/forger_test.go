@@ -4,11 +4,15 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/authservice/authservice/api/authclient"
 )
 
 type members = map[string]any
@@ -40,7 +44,7 @@ func (f *forger) token() string { return f.signed(f.json(f.header), f.json(f.pay
 // signed is a token of two texts, signed.
 func (f *forger) signed(header, payload string) string {
 	k := f.keys.signing()
-	return f.signedBy(k.method, k.sign, header, payload)
+	return f.signedBy(k.Method, k.sign, header, payload)
 }
 
 func (f *forger) signedBy(method jwt.SigningMethod, key any, header, payload string) string {
@@ -106,22 +110,44 @@ func replace(n int, segment string) func(*forger) string {
 func refused(t *testing.T, algorithm string, cases map[string]func(*forger) string) {
 	t.Helper()
 	b := setup(t, algorithm)
+	client := clientOf(t, b)
 	for name, make := range cases {
 		t.Run(name, func(t *testing.T) {
 			f := newForger(t, b)
-			_, err := b.Verify(t.Context(), f.token())
+			good := f.token()
+			_, err := b.Verify(t.Context(), good)
 			require.NoError(t, err, "the forger must be able to make a good one")
 
 			token := make(f)
 			got, err := b.Verify(t.Context(), token)
 			require.ErrorIs(t, err, ErrInvalid, token)
 			require.Zero(t, got)
+
+			if algorithm == "HS256" { // Nobody else can verify it.
+				return
+			}
+			_, err = client.Verify(t.Context(), good)
+			require.NoError(t, err, "the client takes a good one")
+			_, err = client.Verify(t.Context(), token)
+			require.ErrorIs(t, err, authclient.ErrInvalidToken, "the client is as strict")
 		})
 	}
 }
 
+// clientOf is the Go client's verifier of the service's tokens.
+func clientOf(t *testing.T, b *bundle) *authclient.Verifier {
+	t.Helper()
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(members{"keys": b.JWKS()})
+	}))
+	t.Cleanup(keys.Close)
+	v, err := authclient.NewVerifier(keys.URL, authclient.WithIssuer(issuer), authclient.WithAudience(audience), authclient.WithClock(b.clock.now))
+	require.NoError(t, err)
+	return v
+}
+
 func (f *forger) pkix() []byte {
-	der, err := x509.MarshalPKIXPublicKey(f.keys.signing().verify)
+	der, err := x509.MarshalPKIXPublicKey(f.keys.signing().Public)
 	require.NoError(f.t, err)
 	return der
 }

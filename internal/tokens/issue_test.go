@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/authservice/authservice/api/accesstoken"
 )
 
 // part decodes a segment of a token.
@@ -53,7 +55,7 @@ func TestTokens_Issue(t *testing.T) {
 			}, got))
 			require.NoError(t, uuid.Validate(got["jti"].(string)))
 			require.NotEqual(t, got["jti"], payload(t, issue(t, b.Service))["jti"])
-			require.Less(t, len(token), maxLength/2, "more than enough room")
+			require.Less(t, len(token), accesstoken.MaxLength/2, "more than enough room")
 
 			verified, err := b.Verify(t.Context(), token)
 			require.NoError(t, err)

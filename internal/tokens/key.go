@@ -14,31 +14,22 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/authservice/authservice/api/accesstoken"
 )
 
 // Algorithms are the JWS algorithms that can be chosen (RFC 7518, RFC 8037).
 var Algorithms = []string{"EdDSA", "ES256", "RS256", "HS256"}
 
 // JWK is a public key (RFC 7517).
-type JWK struct {
-	Kty string `json:"kty"`
-	Kid string `json:"kid"`
-	Use string `json:"use"`
-	Alg string `json:"alg"`
-	Crv string `json:"crv,omitempty"`
-	X   string `json:"x,omitempty"`
-	Y   string `json:"y,omitempty"`
-	N   string `json:"n,omitempty"`
-	E   string `json:"e,omitempty"`
-}
+type JWK = accesstoken.JWK
 
 // key is one signing key, ready for use. Its algorithm is fixed with it.
 type key struct {
+	accesstoken.Key
 	kid    string
 	header string // the first segment of its tokens
-	method jwt.SigningMethod
-	sign   any // what method.Sign takes
-	verify any // what method.Verify takes
+	sign   any    // what Method.Sign takes
 	jwk    *JWK
 }
 
@@ -90,13 +81,13 @@ func secretKey(secret []byte) *key {
 	// The kid of a secret must not tell it: a hash of a hash.
 	sum := sha256.Sum256(secret)
 	sum = sha256.Sum256(append([]byte("kid"), sum[:]...))
-	k := &key{method: jwt.SigningMethodHS256, sign: secret, verify: secret}
+	k := &key{Key: accesstoken.Key{Method: jwt.SigningMethodHS256, Public: secret}, sign: secret}
 	k.named(b64(sum[:]))
 	return k
 }
 
 func publicKey(algorithm string, private crypto.Signer) (*key, error) {
-	k := &key{method: jwt.GetSigningMethod(algorithm), sign: private, verify: private.Public()}
+	k := &key{Key: accesstoken.Key{Method: jwt.GetSigningMethod(algorithm), Public: private.Public()}, sign: private}
 	jwk := JWK{Use: "sig", Alg: algorithm}
 	switch public := private.Public().(type) {
 	case ed25519.PublicKey:
@@ -119,9 +110,11 @@ func publicKey(algorithm string, private crypto.Signer) (*key, error) {
 }
 
 func (k *key) named(kid string) {
-	header, _ := json.Marshal(joseHeader{Algorithm: k.method.Alg(), Type: headerType, KeyID: kid}) // strings only: cannot fail
-	k.kid, k.header = kid, b64(header)
+	k.kid = kid
+	k.header, _ = accesstoken.Encode(accesstoken.Header{Algorithm: k.Method.Alg(), Type: accesstoken.Type, KeyID: kid}) // strings only: cannot fail
 }
+
+func b64(b []byte) string { return accesstoken.Encoding.EncodeToString(b) }
 
 // thumbprint is RFC 7638: SHA-256 over the required members, in lexical order.
 func thumbprint(k JWK) string {

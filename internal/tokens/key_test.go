@@ -52,13 +52,13 @@ func TestKey_Restore(t *testing.T) {
 			restored, err := restore(algorithm, stored)
 			require.NoError(t, err)
 			require.Equal(t, made.kid, restored.kid)
-			require.Equal(t, algorithm, restored.method.Alg())
+			require.Equal(t, algorithm, restored.Method.Alg())
 			require.Equal(t, made.jwk, restored.jwk)
 
-			signature, err := made.method.Sign("text", made.sign)
+			signature, err := made.Method.Sign("text", made.sign)
 			require.NoError(t, err)
-			require.NoError(t, restored.method.Verify("text", signature, restored.verify))
-			require.Error(t, restored.method.Verify("texT", signature, restored.verify))
+			require.NoError(t, restored.Method.Verify("text", signature, restored.Public))
+			require.Error(t, restored.Method.Verify("texT", signature, restored.Public))
 		})
 	}
 	t.Run("UnknownAlgorithm", func(t *testing.T) {

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/authservice/authservice/api/accesstoken"
 	"github.com/authservice/authservice/internal/apperr"
 	"github.com/authservice/authservice/internal/dbgen"
 )
@@ -74,8 +74,8 @@ func (s *Service) JWKS() []JWK { return s.keys.current(context.Background()).pub
 func (s *Service) Issue(subject Subject) (string, error) {
 	key := s.keys.signing()
 	now := s.o.Now()
-	payload, err := json.Marshal(claims{
-		Issuer: s.o.Issuer, Audience: audiences{s.o.Audience}, Subject: subject.UserID.String(),
+	payload, err := accesstoken.Encode(accesstoken.Claims{
+		Issuer: s.o.Issuer, Audience: accesstoken.Audiences{s.o.Audience}, Subject: subject.UserID.String(),
 		ExpiresAt: now.Add(s.o.TTL).Unix(), IssuedAt: now.Unix(), NotBefore: now.Unix(), ID: uuid.NewString(),
 		// RFC 9068 wants a client_id; here people log in to the product itself.
 		ClientID: s.o.Audience, SessionID: subject.SessionID.String(), Scope: strings.Join(subject.Scopes, " "), Role: subject.Role,
@@ -83,8 +83,8 @@ func (s *Service) Issue(subject Subject) (string, error) {
 	if err != nil {
 		return "", apperr.InternalBecause(fmt.Errorf("encoding an access token: %w", err))
 	}
-	text := key.header + "." + b64(payload)
-	signature, err := key.method.Sign(text, key.sign)
+	text := key.header + "." + payload
+	signature, err := key.Method.Sign(text, key.sign)
 	if err != nil {
 		return "", apperr.InternalBecause(fmt.Errorf("signing an access token: %w", err))
 	}

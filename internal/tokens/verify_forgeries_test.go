@@ -11,6 +11,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/authservice/authservice/api/accesstoken"
 )
 
 // Nobody signs but the service.
@@ -146,7 +148,7 @@ func TestTokens_Verify_AlgorithmOfAnotherKey(t *testing.T) {
 		for name, kid := range map[string]any{"its own": mine.header["kid"], "the other's": its.header["kid"]} {
 			mine.header["kid"] = kid
 			for _, algorithm := range []any{mine.header["alg"], its.header["alg"]} {
-				header := members{"typ": headerType, "kid": kid, "alg": algorithm}
+				header := members{"typ": accesstoken.Type, "kid": kid, "alg": algorithm}
 				_, err := b.Verify(t.Context(), mine.signed(mine.json(header), mine.json(mine.payload)))
 				if name == "its own" && algorithm == mine.header["alg"] {
 					require.NoError(t, err)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/authservice/authservice/api/accesstoken"
 )
 
 // The header decides on nothing.
@@ -180,20 +182,23 @@ func TestTokens_Verify_OddShapes(t *testing.T) {
 		})
 	}
 	cases := map[string]func(*forger) string{
-		"Empty":         raw(func(string) string { return "" }),
-		"Dots":          raw(func(string) string { return ".." }),
-		"OnePart":       raw(func(token string) string { return strings.Split(token, ".")[0] }),
-		"TwoParts":      raw(func(token string) string { return token[:strings.LastIndexByte(token, '.')] }),
-		"FourParts":     raw(func(token string) string { return token + "." }),
-		"FiveParts":     raw(func(token string) string { return token + ".e30.e30" }),
-		"DotBefore":     raw(func(token string) string { return "." + token }),
-		"SpaceBefore":   raw(func(token string) string { return " " + token }),
-		"SpaceAfter":    raw(func(token string) string { return token + " " }),
-		"TabAfter":      raw(func(token string) string { return token + "\t" }),
-		"NULAfter":      raw(func(token string) string { return token + "\x00" }),
-		"Scheme":        raw(func(token string) string { return "Bearer " + token }),
-		"Twice":         raw(func(token string) string { return token + token }),
-		"TooLong":       func(f *forger) string { f.payload["pad"] = strings.Repeat("x", maxLength); return f.token() },
+		"Empty":       raw(func(string) string { return "" }),
+		"Dots":        raw(func(string) string { return ".." }),
+		"OnePart":     raw(func(token string) string { return strings.Split(token, ".")[0] }),
+		"TwoParts":    raw(func(token string) string { return token[:strings.LastIndexByte(token, '.')] }),
+		"FourParts":   raw(func(token string) string { return token + "." }),
+		"FiveParts":   raw(func(token string) string { return token + ".e30.e30" }),
+		"DotBefore":   raw(func(token string) string { return "." + token }),
+		"SpaceBefore": raw(func(token string) string { return " " + token }),
+		"SpaceAfter":  raw(func(token string) string { return token + " " }),
+		"TabAfter":    raw(func(token string) string { return token + "\t" }),
+		"NULAfter":    raw(func(token string) string { return token + "\x00" }),
+		"Scheme":      raw(func(token string) string { return "Bearer " + token }),
+		"Twice":       raw(func(token string) string { return token + token }),
+		"TooLong": func(f *forger) string {
+			f.payload["pad"] = strings.Repeat("x", accesstoken.MaxLength)
+			return f.token()
+		},
 		"MuchTooLong":   raw(func(token string) string { return token + strings.Repeat(".", 1_000_000) }),
 		"HeaderEmpty":   replace(0, ""),
 		"PayloadEmpty":  replace(1, ""),

@@ -1,4 +1,4 @@
-package tokens
+package accesstoken
 
 import (
 	"encoding/base64"
@@ -8,17 +8,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// headerType marks access tokens (RFC 9068, section 2.1). The section allows
-// "application/at+jwt" as well, which we do not issue and so do not take.
-const headerType = "at+jwt"
+// Type marks access tokens (RFC 9068, section 2.1). The section allows
+// "application/at+jwt" as well, which is never issued and so not taken.
+const Type = "at+jwt"
 
 // The JSON of a token is read here, not by golang-jwt, which takes members in
 // any case and twice, and dates as text, with fractions or of any size. Here
-// names are exact and unique, types are those that we write, and text is UTF-8.
+// names are exact and unique, types are those that are written, and text is UTF-8.
 
-// joseHeader is what of a header decides on something. jku, jwk, x5u and x5c do
+// Header is what of a header decides on something. jku, jwk, x5u and x5c do
 // not: keys are found by their id alone, and nothing is ever fetched.
-type joseHeader struct {
+type Header struct {
 	Algorithm string `json:"alg"`
 	Type      string `json:"typ"`
 	KeyID     string `json:"kid"`
@@ -30,14 +30,14 @@ type joseHeader struct {
 
 var headerNames = []string{"alg", "typ", "kid", "crit", "b64"}
 
-func (h *joseHeader) good() bool {
-	return h.Type == headerType && h.Critical == nil && h.Base64 == nil && exact(h.Other, headerNames)
+func (h *Header) good() bool {
+	return h.Type == Type && h.Critical == nil && h.Base64 == nil && exact(h.Other, headerNames)
 }
 
-// claims are those of RFC 9068, with the session (sid) and the role.
-type claims struct {
+// Claims are those of RFC 9068, with the session (sid) and the role.
+type Claims struct {
 	Issuer    string                    `json:"iss"`
-	Audience  audiences                 `json:"aud"`
+	Audience  Audiences                 `json:"aud"`
 	Subject   string                    `json:"sub"`
 	ExpiresAt int64                     `json:"exp"` // Unix times, in seconds
 	IssuedAt  int64                     `json:"iat"`
@@ -66,27 +66,31 @@ func exact(other map[string]jsontext.Value, known []string) bool {
 	return true
 }
 
-// audiences may be one text instead of a list of them (RFC 7519, section 4.1.3).
-type audiences []string
+// Audiences may be one text instead of a list of them (RFC 7519, section 4.1.3).
+type Audiences []string
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
-func (a *audiences) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+func (a *Audiences) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if d.PeekKind() != '"' {
 		return json.UnmarshalDecode(d, (*[]string)(a))
 	}
 	text, err := d.ReadToken()
-	*a = audiences{text.String()}
+	*a = Audiences{text.String()}
 	return err
 }
 
-// encoding is base64url without padding (RFC 7515, section 2), in one form only.
-var encoding = base64.RawURLEncoding.Strict()
+// Encoding is base64url without padding (RFC 7515, section 2), in one form only.
+var Encoding = base64.RawURLEncoding.Strict()
 
-func b64(b []byte) string { return encoding.EncodeToString(b) }
+// Encode writes a header or claims as a segment of a token.
+func Encode(segment any) (string, error) {
+	text, err := json.Marshal(segment)
+	return Encoding.EncodeToString(text), err
+}
 
-// decode reads a segment into a joseHeader or claims.
+// decode is the inverse of Encode.
 func decode(segment string, into any) error {
-	text, err := encoding.DecodeString(segment)
+	text, err := Encoding.DecodeString(segment)
 	if err != nil {
 		return errShape
 	}
