@@ -12,7 +12,6 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -116,8 +115,9 @@ func writeTypeScriptCodes(codes []code) []byte {
 
 // operation is how one is called.
 type operation struct {
-	id, method, path      string
-	public, keyed, stream bool
+	id, method, path             string
+	summary, description         string
+	public, keyed, paged, stream bool
 }
 
 // documents are operations whose answers are not for programs.
@@ -135,13 +135,23 @@ func operationsOf(doc *openapi3.T) []operation {
 				security = o.Security
 			}
 			all = append(all, operation{
-				id: o.OperationID, method: method, path: path, public: len(*security) == 0,
-				keyed: o.Parameters.GetByInAndName("header", "Idempotency-Key") != nil, stream: streams(o),
+				id: o.OperationID, method: method, path: path, summary: o.Summary, description: o.Description, public: len(*security) == 0,
+				keyed: o.Parameters.GetByInAndName("header", "Idempotency-Key") != nil, paged: pages(o), stream: streams(o),
 			})
 		}
 	}
 	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.id, b.id) })
 	return all
+}
+
+// pages reports whether an operation answers with a page of a list.
+func pages(o *openapi3.Operation) bool {
+	response := o.Responses.Status(200)
+	if response == nil || response.Value.Content["application/json"] == nil {
+		return false
+	}
+	properties := response.Value.Content["application/json"].Schema.Value.Properties
+	return properties["items"] != nil && properties["next_cursor"] != nil
 }
 
 // streams reports whether an operation answers with something else than JSON.
@@ -158,13 +168,14 @@ func writeTypeScriptOperations(all []operation) []byte {
 	var b bytes.Buffer
 	b.WriteString(notice + "/** How each operation is called. */\nexport const operations = {\n")
 	for _, o := range all {
+		fmt.Fprintf(&b, "  /**\n   * %s\n   *\n   * %s\n   */\n", o.summary, strings.ReplaceAll(strings.TrimSpace(o.description), "\n", "\n   * "))
 		fmt.Fprintf(&b, "  %s: { method: %q, path: %q", o.id, strings.ToLower(o.method), o.path)
 		for _, trait := range []struct {
 			name string
 			has  bool
-		}{{"public", o.public}, {"keyed", o.keyed}, {"stream", o.stream}} {
+		}{{"public", o.public}, {"keyed", o.keyed}, {"paged", o.paged}, {"stream", o.stream}} {
 			if trait.has {
-				b.WriteString(", " + trait.name + ": " + strconv.FormatBool(true))
+				b.WriteString(", " + trait.name + ": true")
 			}
 		}
 		b.WriteString(" },\n")

@@ -1,0 +1,10 @@
+export { AuthClient } from "./client.js";
+export type { ClientOptions } from "./client.js";
+export type { CallOptions, Input, Operation, Result } from "./calls.js";
+export type { PagePromise } from "./pages.js";
+export { ProblemError, isCode } from "./problem.js";
+export type { ErrorCode } from "./codes.gen.js";
+export type { Retries } from "./retry.js";
+export { TokenError, Verifier, bearerToken } from "./verifier.js";
+export type { Identity, VerifierOptions } from "./verifier.js";
+export type * from "./schema.gen.js";
