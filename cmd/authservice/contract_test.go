@@ -31,7 +31,11 @@ var contract = sync.OnceValue(func() *openapi3.T {
 	return doc
 })
 
-func init() { openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.FileBodyDecoder) }
+func init() {
+	for _, media := range []string{"text/html", "application/yaml"} {
+		openapi3filter.RegisterBodyDecoder(media, openapi3filter.FileBodyDecoder)
+	}
+}
 
 var contractRouter = sync.OnceValue(func() routers.Router {
 	router, err := gorillamux.NewRouter(contract())

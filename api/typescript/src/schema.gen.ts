@@ -5000,14 +5000,8 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "openapi": "3.0.3"
-                     *     }
-                     */
-                    "application/yaml": {
-                        [key: string]: unknown;
-                    };
+                    /** @example openapi: 3.0.3 */
+                    "application/yaml": string;
                 };
             };
             500: components["responses"]["InternalProblem"];
