@@ -2,8 +2,8 @@
 // typed and validated values. What is wrong is reported all at once, by the
 // variable's name and never with its value. Secrets do not print themselves.
 //
-// The struct tags are the documentation of the settings: .env.example is
-// generated from them (go generate ./internal/config).
+// The struct tags are the documentation of the settings: .env.example and
+// SETTINGS.md are generated from them (go generate ./internal/config).
 package config
 
-//go:generate go run ./envexample ../../.env.example
+//go:generate go run ./envexample ../..

@@ -27,10 +27,30 @@ DATABASE_URL=postgres://authservice:` + exampleSecret + `@localhost:5432/authser
 # OTEL_TRACES_SAMPLER_ARG=0.1
 `
 
+const tableTemplate = `<!-- Generated from internal/config by go generate ./internal/config; do not edit. -->
+
+# Settings
+
+All settings are environment variables; ` + "`serve`" + ` also reads a file named ` + "`.env`" + ` in its working directory, such as
+[.env.example](.env.example), which variables that are really set win over. A secret may be given as ` + "`file:/path/to/it`" + `.
+Durations are Go durations, such as 90s, 15m or 720h; rates are so many in each span, such as 10/15m. The service does not
+start on missing, weak or misspelt ones, and says which.
+
+| setting | default | what |
+|---|---|---|
+| ` + "`DATABASE_URL`" + ` | | where PostgreSQL is; required |
+{{range .}}{{if usage_description .}}| ` + "`{{usage_key .}}`" + ` | {{with usage_default .}}` + "`{{.}}`" + ` {{end}}| {{usage_description .}} |
+{{end}}{{end}}`
+
 // WriteExample writes .env.example.
-func WriteExample(w io.Writer) error {
-	if err := envconfig.Usagef(prefix, &Config{}, w, exampleTemplate); err != nil {
-		return fmt.Errorf("writing .env.example: %w", err)
+func WriteExample(w io.Writer) error { return usage(w, exampleTemplate) }
+
+// WriteTable writes SETTINGS.md.
+func WriteTable(w io.Writer) error { return usage(w, tableTemplate) }
+
+func usage(w io.Writer, template string) error {
+	if err := envconfig.Usagef(prefix, &Config{}, w, template); err != nil {
+		return fmt.Errorf("writing the settings: %w", err)
 	}
 	return nil
 }

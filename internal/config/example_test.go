@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -10,23 +12,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const exampleFile = "../../.env.example"
-
-func TestWriteExample_FileIsCurrent(t *testing.T) {
+func TestWriteExample(t *testing.T) {
 	t.Parallel()
-	var want bytes.Buffer
-	require.NoError(t, WriteExample(&want))
-	got, err := os.ReadFile(exampleFile)
-	require.NoError(t, err)
-	require.Equal(t, want.String(), string(got), "run go generate ./internal/config")
-}
-
-func TestWriteExample_ListsEverySetting(t *testing.T) {
-	t.Parallel()
-	var b bytes.Buffer
-	require.NoError(t, WriteExample(&b))
-	for _, name := range append(names(), "DATABASE_URL") {
-		require.Regexp(t, `(?m)^(# )?`+name+`=`, b.String())
+	for file, of := range map[string]struct {
+		write func(io.Writer) error
+		line  string // of a setting
+	}{
+		"../../.env.example": {WriteExample, `(?m)^(# )?%s=`},
+		"../../SETTINGS.md":  {WriteTable, "(?m)^\\| `%s` \\| [^|]*\\| [^|]+ \\|$"},
+	} {
+		var want bytes.Buffer
+		require.NoError(t, of.write(&want))
+		got, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, want.String(), string(got), "run go generate ./internal/config")
+		for _, name := range append(names(), "DATABASE_URL") {
+			require.Regexp(t, fmt.Sprintf(of.line, name), want.String(), file)
+		}
 	}
 }
 
