@@ -228,7 +228,7 @@ export const operations = {
    *
    * Makes an account, logs it in, and mails a link to verify the address. The e-mail address is normalised
    * first (Unicode NFKC, lower case, ASCII form of the domain), so that variants of one address make one
-   * account.
+   * account. Mails are in the language of `locale` or, without it, of the `Accept-Language` header.
    * 
    * Where the deployment requires verified addresses, the answer is always 202 without a session, whether
    * the address had an account or not, so that nobody learns who has one. The mail says how to go on.

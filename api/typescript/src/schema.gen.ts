@@ -17,7 +17,7 @@ export interface paths {
          * Register
          * @description Makes an account, logs it in, and mails a link to verify the address. The e-mail address is normalised
          *     first (Unicode NFKC, lower case, ASCII form of the domain), so that variants of one address make one
-         *     account.
+         *     account. Mails are in the language of `locale` or, without it, of the `Accept-Language` header.
          *
          *     Where the deployment requires verified addresses, the answer is always 202 without a session, whether
          *     the address had an account or not, so that nobody learns who has one. The mail says how to go on.
@@ -919,6 +919,17 @@ export interface components {
          */
         Name: string;
         /**
+         * @description The language in which mails to the person are written, a language tag (BCP 47) such as `de` or `de-AT`.
+         *     Where there are no mails in it they are in the language that it belongs to, or in that of the service.
+         * @example de-AT
+         */
+        Locale: string;
+        /**
+         * @description The language of mails, as when an account is made; null for that of the service.
+         * @example it
+         */
+        NewLocale: string | null;
+        /**
          * @description Any JSON object of yours, at most 50 members, kept and returned exactly as sent but for white space.
          * @example {
          *       "plan": "pro"
@@ -947,13 +958,15 @@ export interface components {
          * @example {
          *       "email": "ada@example.com",
          *       "password": "correct horse battery staple",
-         *       "name": "Ada Lovelace"
+         *       "name": "Ada Lovelace",
+         *       "locale": "de-AT"
          *     }
          */
         RegisterRequest: {
             email: components["schemas"]["Email"];
             password: components["schemas"]["Password"];
             name?: components["schemas"]["Name"];
+            locale?: components["schemas"]["Locale"];
         };
         /**
          * @example {
@@ -1031,6 +1044,7 @@ export interface components {
         /**
          * @example {
          *       "name": "Ada King",
+         *       "locale": "it",
          *       "metadata": {
          *         "theme": "dark"
          *       }
@@ -1038,6 +1052,7 @@ export interface components {
          */
         UpdateMeRequest: {
             name?: components["schemas"]["Name"];
+            locale?: components["schemas"]["NewLocale"];
             metadata?: components["schemas"]["Metadata"];
         };
         /**
@@ -1086,6 +1101,7 @@ export interface components {
          *         "email": "ada@example.com",
          *         "email_verified": false,
          *         "name": "Ada Lovelace",
+         *         "locale": "de-AT",
          *         "role": "user",
          *         "status": "active",
          *         "suspension": null,
@@ -1222,6 +1238,7 @@ export interface components {
          *       "email": "ada@example.com",
          *       "email_verified": false,
          *       "name": "Ada Lovelace",
+         *       "locale": "de-AT",
          *       "role": "user",
          *       "status": "active",
          *       "suspension": null,
@@ -1253,6 +1270,11 @@ export interface components {
              * @example Ada Lovelace
              */
             name: string;
+            /**
+             * @description The language of mails to the person (BCP 47), null for that of the service.
+             * @example de-AT
+             */
+            locale: string | null;
             role: components["schemas"]["UserRole"];
             status: components["schemas"]["UserStatus"];
             suspension: components["schemas"]["Suspension"];
@@ -1311,6 +1333,7 @@ export interface components {
          *           "email": "ada@example.com",
          *           "email_verified": false,
          *           "name": "Ada Lovelace",
+         *           "locale": "de-AT",
          *           "role": "user",
          *           "status": "active",
          *           "suspension": null,
@@ -1336,17 +1359,20 @@ export interface components {
          * @example {
          *       "email": "grace@example.com",
          *       "name": "Grace Hopper",
+         *       "locale": "en",
          *       "role": "user"
          *     }
          */
         CreateUserRequest: {
             email: components["schemas"]["Email"];
             name?: components["schemas"]["Name"];
+            locale?: components["schemas"]["Locale"];
             role?: components["schemas"]["UserRole"];
         };
         /**
          * @example {
          *       "name": "Ada King",
+         *       "locale": "it",
          *       "metadata": {
          *         "plan": "pro"
          *       },
@@ -1355,6 +1381,7 @@ export interface components {
          */
         UpdateUserRequest: {
             name?: components["schemas"]["Name"];
+            locale?: components["schemas"]["NewLocale"];
             metadata?: components["schemas"]["Metadata"];
             role?: components["schemas"]["UserRole"];
         };
@@ -2217,6 +2244,33 @@ export interface components {
             end_reason: string | null;
         };
         /**
+         * @description What I logged in on, as far as it said what it is.
+         * @example {
+         *       "name": "Firefox · Linux",
+         *       "first_seen_at": "2026-11-23T09:30:00.123456Z",
+         *       "last_seen_at": "2026-11-23T09:30:00.123456Z"
+         *     }
+         */
+        ExportedDevice: {
+            /**
+             * @description The program and the system; may be empty.
+             * @example Firefox · Linux
+             */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When I first logged in on it.
+             * @example 2026-11-23T09:30:00.123456Z
+             */
+            first_seen_at: string;
+            /**
+             * Format: date-time
+             * @description When I last logged in on it.
+             * @example 2026-11-23T09:30:00.123456Z
+             */
+            last_seen_at: string;
+        };
+        /**
          * @description The account of credits with all that ever moved.
          * @example {
          *       "balance": {
@@ -2293,6 +2347,7 @@ export interface components {
          *         "email": "ada@example.com",
          *         "email_verified": false,
          *         "name": "Ada Lovelace",
+         *         "locale": "de-AT",
          *         "role": "user",
          *         "status": "active",
          *         "suspension": null,
@@ -2311,6 +2366,13 @@ export interface components {
          *           "expires_at": "2027-02-21T09:30:00.123456Z",
          *           "ended_at": "2026-11-23T10:00:00.123456Z",
          *           "end_reason": "logout"
+         *         }
+         *       ],
+         *       "devices": [
+         *         {
+         *           "name": "Firefox · Linux",
+         *           "first_seen_at": "2026-11-23T09:30:00.123456Z",
+         *           "last_seen_at": "2026-11-23T09:30:00.123456Z"
          *         }
          *       ],
          *       "audit_events": [
@@ -2420,6 +2482,8 @@ export interface components {
             user: components["schemas"]["User"];
             /** @description My sessions, newest first, as far back as they are kept. */
             sessions: components["schemas"]["ExportedSession"][];
+            /** @description The devices that I logged in on, the last used first. A login on another one is told by mail. */
+            devices: components["schemas"]["ExportedDevice"][];
             /** @description What I did and what was done to my account, newest first. */
             audit_events: components["schemas"]["AuditEvent"][];
             /** @description The API keys that I made, newest first, deleted ones included. */
@@ -3229,6 +3293,8 @@ export interface components {
 export type Email = components['schemas']['Email'];
 export type Password = components['schemas']['Password'];
 export type Name = components['schemas']['Name'];
+export type Locale = components['schemas']['Locale'];
+export type NewLocale = components['schemas']['NewLocale'];
 export type Metadata = components['schemas']['Metadata'];
 export type Amount = components['schemas']['Amount'];
 export type Reference = components['schemas']['Reference'];
@@ -3283,6 +3349,7 @@ export type AuditTarget = components['schemas']['AuditTarget'];
 export type AuditEvent = components['schemas']['AuditEvent'];
 export type AuditEventPage = components['schemas']['AuditEventPage'];
 export type ExportedSession = components['schemas']['ExportedSession'];
+export type ExportedDevice = components['schemas']['ExportedDevice'];
 export type ExportedCredits = components['schemas']['ExportedCredits'];
 export type AccountExport = components['schemas']['AccountExport'];
 export type JsonWebKey = components['schemas']['JsonWebKey'];
