@@ -115,8 +115,10 @@ func TestVerifier_UnknownKeys(t *testing.T) {
 	for range 100 {
 		v.require(t, eve.Token(authclient.Identity{}), authclient.ErrInvalidToken)
 	}
+	v.advance(5 * time.Second)
+	v.require(t, eve.Token(authclient.Identity{}), authclient.ErrInvalidToken)
 	require.EqualValues(t, 1, v.looks.Load())
-	v.advance(11 * time.Second)
+	v.advance(6 * time.Second)
 	for range 100 {
 		v.require(t, eve.Token(authclient.Identity{}), authclient.ErrInvalidToken)
 	}

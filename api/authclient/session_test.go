@@ -106,10 +106,12 @@ func TestSession_HangUp(t *testing.T) {
 		}
 		return none
 	})
+	pass := sync.OnceFunc(func() { close(reached) })
+	t.Cleanup(pass)
 	ada := newClient(t, n.URL).WithSession(expired(t), nil)
 	_, err := ada.GetMe(ctx)
 	require.ErrorIs(t, err, context.Canceled)
-	close(reached)
+	pass()
 	_, err = ada.GetMe(t.Context())
 	require.NoError(t, err)
 	require.Len(t, n.requests(refresh), 1)
@@ -150,6 +152,8 @@ func TestSession_AheadOfTime(t *testing.T) {
 		}
 		return none
 	})
+	pass := sync.OnceFunc(func() { close(reached) })
+	t.Cleanup(pass)
 	session := *register(t, 0)
 	ada := newClient(t, n.URL).WithSession(session, nil)
 	var ahead atomic.Int64
@@ -161,7 +165,7 @@ func TestSession_AheadOfTime(t *testing.T) {
 	ahead.Store(int64(15*time.Minute - 20*time.Second))
 	_, err = ada.GetMe(t.Context())
 	require.NoError(t, err)
-	close(reached)
+	pass()
 	require.Eventually(t, func() bool {
 		now, _ := ada.Session()
 		return now.AccessToken != session.AccessToken
