@@ -51,6 +51,16 @@ type call struct {
 
 func (c *call) is(t traits) bool { return c.traits&t != 0 }
 
+func (c *call) harm(method string) harm {
+	switch {
+	case method == http.MethodGet, method == http.MethodHead, c.is(keyed | repeatable):
+		return noHarm
+	case method == http.MethodPost && !c.is(public): // Who is not logged in yet makes nothing twice.
+		return harms
+	}
+	return confuses
+}
+
 // fetch makes a call that returns something.
 func fetch[T any](ctx context.Context, c *Client, t traits, req *http.Request, err error, opts []CallOption) (*T, error) {
 	body, err := c.result(ctx, t, req, err, opts)
@@ -133,7 +143,7 @@ func (c *Client) do(ctx context.Context, t traits, req *http.Request, err error,
 }
 
 func (c *Client) tries(ctx context.Context, call *call, req *http.Request) (*http.Response, error) {
-	harmless := req.Method == http.MethodGet || req.Method == http.MethodHead || call.is(keyed|repeatable)
+	harm := call.harm(req.Method)
 	renewed := false
 	for attempts := 1; ; attempts++ {
 		if attempts > 1 && req.GetBody != nil {
@@ -167,7 +177,7 @@ func (c *Client) tries(ctx context.Context, call *call, req *http.Request) (*htt
 		if ctx.Err() != nil {
 			return r, err
 		}
-		wait, more := c.retries.wait(attempts, harmless, r, err)
+		wait, more := c.retries.wait(attempts, harm, r, err)
 		if !more || !sleep(ctx, wait) {
 			return r, err
 		}

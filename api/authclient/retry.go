@@ -16,9 +16,11 @@ import (
 // Tried again is what the service refused for the moment (429, 503), after the
 // time that it asks for. A request whose answer was lost, or that got an answer
 // of a proxy (502, 504), is tried again only if that does no harm: if it
-// reads, or has an Idempotency-Key. A request that reached nobody is always
-// tried again. Waits grow from MinWait, doubling, and are drawn at random
-// between half and all of that, so that clients do not return in step.
+// reads, or has an Idempotency-Key. Rarely a 503 stands for something that was
+// done all the same; so what would then be done twice, such as the rotation of
+// an API key, is not tried again either. A request that reached nobody always
+// is. Waits grow from MinWait, doubling, and are drawn at random between half
+// and all of that, so that clients do not return in step.
 type Retries struct {
 	// Attempts is how often a request is sent at the most; 6 by default, 1 for
 	// no retries.
@@ -45,9 +47,9 @@ func (r Retries) withDefaults() Retries {
 
 // wait returns how long to wait before the next attempt, after so many, and
 // whether there is one. r is nil where err is not.
-func (r Retries) wait(attempts int, harmless bool, response *http.Response, err error) (time.Duration, bool) {
+func (r Retries) wait(attempts int, harm harm, response *http.Response, err error) (time.Duration, bool) {
 	r = r.withDefaults()
-	if attempts >= r.Attempts || !again(harmless, response, err) {
+	if attempts >= r.Attempts || !again(harm, response, err) {
 		return 0, false
 	}
 	wait := min(r.MaxWait, r.MinWait<<min(attempts-1, 30))
@@ -65,16 +67,27 @@ func (r Retries) wait(attempts int, harmless bool, response *http.Response, err 
 	return wait, true
 }
 
+// harm is what comes of sending a request again that was carried out already.
+type harm uint8
+
+const (
+	noHarm   harm = iota // The answer is the same.
+	confuses             // The answer is another, such as that the account exists.
+	harms                // It is done twice.
+)
+
 // again reports whether a request may be sent again.
-func again(harmless bool, response *http.Response, err error) bool {
+func again(harm harm, response *http.Response, err error) bool {
 	if err != nil {
-		return harmless || unsent(err)
+		return harm == noHarm || unsent(err)
 	}
 	switch response.StatusCode {
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
 		return true
+	case http.StatusServiceUnavailable:
+		return harm != harms
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		return harmless
+		return harm == noHarm
 	}
 	return false
 }

@@ -101,6 +101,14 @@ func TestClient_DoesNotRepeatWhatMayHaveBeenDone(t *testing.T) {
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, time.Since(started), time.Second, "Retry-After is honoured")
 	})
+	t.Run("ButNotWhatMayBeDoneTwice", func(t *testing.T) {
+		t.Parallel()
+		n := newNetwork(t, once("/v1/me/email", busy))
+		ada := newClient(t, n.URL).WithSession(*register(t, 0), nil)
+		err := ada.ChangeMyEmail(t.Context(), authclient.ChangeEmailRequest{NewEmail: "ada@example.com", Password: password})
+		require.ErrorContains(t, err, "503")
+		require.Len(t, n.requests("/v1/me/email"), 1)
+	})
 	t.Run("AndWhatReachedNobody", func(t *testing.T) {
 		t.Parallel()
 		var dials atomic.Int64

@@ -3,7 +3,7 @@ import type { Calls, CallOptions, Operation } from "./calls.js";
 import { operations } from "./operations.gen.js";
 import { paged } from "./pages.js";
 import { ProblemError } from "./problem.js";
-import { type Retries, sleep, waitBefore } from "./retry.js";
+import { type Harm, type Retries, sleep, waitBefore } from "./retry.js";
 import type { paths, Session } from "./schema.gen.js";
 import { type Credentials, fixed, Keeper } from "./session.js";
 
@@ -152,7 +152,7 @@ export class AuthClient {
 
   /** Sends a request until there is an answer, or no sense in another try. */
   async #send(original: Request, traits: Traits): Promise<Response> {
-    const harmless = traits.harmless || original.method === "GET" || original.method === "HEAD";
+    const harm = harmOf(original.method, traits);
     let renewed = false;
     for (let attempts = 1; ; attempts++) {
       const request = original.clone();
@@ -172,7 +172,7 @@ export class AuthClient {
           continue;
         }
       }
-      const wait = waitBefore(traits.retries ?? this.#options.retries ?? {}, attempts, harmless, outcome);
+      const wait = waitBefore(traits.retries ?? this.#options.retries ?? {}, attempts, harm, outcome);
       if (wait === undefined) {
         if ("response" in outcome) return outcome.response;
         throw outcome.error;
@@ -209,6 +209,11 @@ for (const id of Object.keys(operations) as Operation[]) {
       return this.call(id, input);
     },
   });
+}
+
+function harmOf(method: string, traits: Traits): Harm {
+  if (traits.harmless || method === "GET" || method === "HEAD") return "none";
+  return method === "POST" && !traits.public ? "harms" : "confuses"; // Who is not logged in yet makes nothing twice.
 }
 
 function checkedUrl(baseUrl: string): string {

@@ -2,7 +2,7 @@
 
 /** The codes of errors. Later versions of the service may have others. */
 export type ErrorCode =
-  /** 400: the body is not one well-formed JSON value (also: a member twice, trailing data), or the request cannot be read. Remedy: correct the request. */
+  /** 400: the body is not one well-formed JSON value (also: a member twice, trailing data, nested deeper than 32, more than 128 members in an object), or did not arrive in time. Remedy: correct the request. */
   | "malformed_request"
   /** 400: `cursor` did not come from this list. Remedy: start from the first page. */
   | "invalid_cursor"
@@ -39,6 +39,12 @@ export type ErrorCode =
   | "not_found"
   /** 404: there is no such user. Remedy: check the id. */
   | "user_not_found"
+  /** 404: there is no such grant. Remedy: check the id. */
+  | "grant_not_found"
+  /** 404: there is no such hold. Remedy: check the id. */
+  | "hold_not_found"
+  /** 404: there is no such transaction. Remedy: check the id. */
+  | "transaction_not_found"
   /** 404: there is no such session, or it has ended. Remedy: list the sessions again. */
   | "session_not_found"
   /** 404: there is no such API key, or it is deleted; to be rotated, also: it has expired. Remedy: check the id. */
@@ -47,11 +53,17 @@ export type ErrorCode =
   | "method_not_allowed"
   /** 409: an account with this address exists. Remedy: log in. */
   | "email_taken"
-  /** 409: the balance would pass 9 007 199 254 740 991. Remedy: grant less. */
+  /** 409: the balance would pass 9 007 199 254 740 991. Remedy: ask for less. */
   | "balance_limit_exceeded"
+  /** 409: nothing of the grant is left that no hold has set apart. Remedy: nothing is left to do. */
+  | "grant_not_active"
+  /** 409: the hold was captured in full or finally, voided, or has expired. Remedy: place another hold. */
+  | "hold_not_active"
+  /** 409: the transaction was reversed in full. Remedy: nothing is left to do. */
+  | "already_reversed"
   /** 409: without this person no active administrator would be left. Remedy: make another administrator first. */
   | "last_admin"
-  /** 413: the body is larger than 64 KiB. Remedy: send less. */
+  /** 413: the body is larger than 64 KiB (a batch: 1 MiB). Remedy: send less. */
   | "request_too_large"
   /** 415: the body is not declared as `application/json`. Remedy: set `Content-Type`. */
   | "unsupported_media_type"
@@ -59,10 +71,18 @@ export type ErrorCode =
   | "validation_failed"
   /** 422: the key was used for another request. Remedy: use a new key. */
   | "idempotency_key_reused"
+  /** 422: the amount is larger than what is left of the hold. Remedy: capture less, or increment the hold first. */
+  | "capture_exceeds_hold"
+  /** 422: the amount is larger than what is left of the transaction to reverse. Remedy: reverse less. */
+  | "reversal_exceeds_original"
+  /** 422: only debits, captures and grants can be reversed. Remedy: reverse another transaction. */
+  | "not_reversible"
+  /** 422: a transfer from a user to the same user. Remedy: name two users. */
+  | "same_account"
   /** 429: this was tried too often. Remedy: retry after `Retry-After` seconds. */
   | "too_many_attempts"
   /** 500: a fault of the service. Remedy: report the `request_id`. */
   | "internal_error"
-  /** 503: the service is overloaded or cannot reach its database. Remedy: retry after `Retry-After` seconds. */
+  /** 503: the service is overloaded or cannot use its database; what was asked for may have been done. Remedy: retry after `Retry-After` seconds, with the same `Idempotency-Key`. */
   | "unavailable"
   | (string & {});

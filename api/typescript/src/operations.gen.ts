@@ -3,6 +3,28 @@
 /** How each operation is called. */
 export const operations = {
   /**
+   * Apply a batch
+   *
+   * Does up to 1000 grants, debits and transfers in their order, in one request of up to 1 MiB under one
+   * `Idempotency-Key`.
+   * 
+   * With mode `atomic` all are done or none. The first that is refused refuses the batch: the answer is that
+   * of the single call, and `errors` points to the operation (`/operations/3`). With mode `independent` each
+   * stands for itself, and a refusal is a result like any other.
+   * 
+   * The caller needs the scope of each kind of operation in the batch: `credits:grant` for grants,
+   * `credits:debit` for debits, `credits:transfer` for transfers.
+   */
+  applyCreditBatch: { method: "post", path: "/v1/credits/batches", keyed: true },
+  /**
+   * Capture a hold
+   *
+   * Spends `amount` of what is held, or all that is left of it, by a `capture` transaction. The hold is over
+   * then, and the rest can be spent again; with `final: false` the rest stays held, to be captured later.
+   * Scope: `credits:debit`.
+   */
+  captureCreditHold: { method: "post", path: "/v1/credits/holds/{hold_id}/capture", keyed: true },
+  /**
    * Change my e-mail address
    *
    * Mails a link to the new address. My address changes when the link is confirmed
@@ -105,6 +127,12 @@ export const operations = {
    */
   forgotPassword: { method: "post", path: "/v1/auth/password/forgot", public: true },
   /**
+   * Get a hold
+   *
+   * The hold as it is now. Scope: `credits:debit`.
+   */
+  getCreditHold: { method: "get", path: "/v1/credits/holds/{hold_id}" },
+  /**
    * Get the public signing keys
    *
    * The keys that verify access tokens (RFC 7517). Cache them for five minutes, and look again when a token names a key that you do not have.
@@ -141,9 +169,23 @@ export const operations = {
    */
   getUser: { method: "get", path: "/v1/users/{user_id}" },
   /**
+   * Get a user's statement as CSV
+   *
+   * A user's transactions from one moment to before another, oldest first, between their opening and their
+   * closing balance. For the scope `credits:read`, and for the user themselves.
+   * 
+   * The answer is CSV (RFC 4180) in UTF-8, with a header row. Amounts stand in it twice: in the smallest
+   * unit, as everywhere here, and as a decimal number with the balance's `scale`. A text that a spreadsheet
+   * could take for a formula has an apostrophe before it. The answer is streamed, however long it is; if it
+   * cannot be completed, the connection breaks off. A complete statement ends with the row
+   * `closing_balance`.
+   */
+  getUserCreditStatement: { method: "get", path: "/v1/users/{user_id}/credits/statement", stream: true },
+  /**
    * Get a user's balance
    *
-   * The balance at this moment. Grants that are due to expire are already left out. Scope: `credits:read`.
+   * The balance at this moment, or at a past one with `at`. Grants that are due to expire are already left
+   * out. Scope: `credits:read`.
    */
   getUserCredits: { method: "get", path: "/v1/users/{user_id}/credits" },
   /**
@@ -152,6 +194,12 @@ export const operations = {
    * Adds credits to a user's account. Scope: `credits:grant`.
    */
   grantUserCredits: { method: "post", path: "/v1/users/{user_id}/credits/grants", keyed: true },
+  /**
+   * Hold more
+   *
+   * Adds `amount` to a hold, all of it or nothing. When the hold expires does not change. Scope: `credits:debit`.
+   */
+  incrementCreditHold: { method: "post", path: "/v1/credits/holds/{hold_id}/increment", keyed: true },
   /**
    * List API keys
    *
@@ -164,6 +212,18 @@ export const operations = {
    * The events that match all filters, newest first. Scope: `audit:read`.
    */
   listAuditEvents: { method: "get", path: "/v1/audit-events", paged: true },
+  /**
+   * List the transactions of all users
+   *
+   * The transactions of all users, newest first. Scope: `credits:read`.
+   */
+  listCreditTransactions: { method: "get", path: "/v1/credits/transactions", paged: true },
+  /**
+   * List my holds
+   *
+   * The holds on my credits, newest first, those that are over included.
+   */
+  listMyCreditHolds: { method: "get", path: "/v1/me/credits/holds", paged: true },
   /**
    * List my transactions
    *
@@ -182,6 +242,12 @@ export const operations = {
    * A user's grants, newest first, with what is left of each. Scope: `credits:read`.
    */
   listUserCreditGrants: { method: "get", path: "/v1/users/{user_id}/credits/grants", paged: true },
+  /**
+   * List a user's holds
+   *
+   * The holds on a user's credits, newest first, those that are over included. Scope: `credits:read`.
+   */
+  listUserCreditHolds: { method: "get", path: "/v1/users/{user_id}/credits/holds", paged: true },
   /**
    * List a user's transactions
    *
@@ -214,6 +280,13 @@ export const operations = {
    * Ends the session of the access token at once. Its refresh token is void from now on, and this service refuses its access tokens.
    */
   logOut: { method: "post", path: "/v1/auth/logout" },
+  /**
+   * Hold credits of a user
+   *
+   * Sets credits apart, all of `amount` or nothing, until they are captured, voided, or the hold expires.
+   * Scope: `credits:debit`.
+   */
+  placeUserCreditHold: { method: "post", path: "/v1/users/{user_id}/credits/holds", keyed: true },
   /**
    * Refresh a session
    *
@@ -251,6 +324,22 @@ export const operations = {
    */
   resetPassword: { method: "post", path: "/v1/auth/password/reset", public: true },
   /**
+   * Reverse a transaction
+   *
+   * Undoes a debit, a capture or a grant: `amount` of it, or all that was not reversed before. Credits go
+   * back to the grants they came from; what goes back to a grant that has expired expires at once. The
+   * reversal of a grant takes what is left of it and not held, and is refused with 402 where that is not
+   * enough. Scope: `credits:grant`.
+   */
+  reverseCreditTransaction: { method: "post", path: "/v1/credits/transactions/{transaction_id}/reversals", keyed: true },
+  /**
+   * Revoke a grant
+   *
+   * Takes back what is left of a grant and not held. What a hold has set apart can still be captured; what
+   * the hold lets go of is taken back then. The request has no body. Scope: `credits:grant`.
+   */
+  revokeCreditGrant: { method: "post", path: "/v1/credits/grants/{grant_id}/revoke", keyed: true },
+  /**
    * Rotate an API key
    *
    * Gives the key a new secret and leaves its id, name, scopes and expiry as they are. The answer shows the
@@ -276,6 +365,14 @@ export const operations = {
    * and the last active one cannot be suspended. Scope: `users:write`.
    */
   suspendUser: { method: "post", path: "/v1/users/{user_id}/suspend" },
+  /**
+   * Transfer credits
+   *
+   * Moves credits from one user to another, all of `amount` or nothing, by two transactions with the same
+   * `transfer_id`. The credits keep their terms: what was taken from grants makes grants with the same
+   * priority and expiry. Scope: `credits:transfer`.
+   */
+  transferCredits: { method: "post", path: "/v1/credits/transfers", keyed: true },
   /**
    * End a suspension
    *
@@ -305,4 +402,11 @@ export const operations = {
    * unless somebody else has taken it meanwhile (409). The token works once.
    */
   verifyEmail: { method: "post", path: "/v1/auth/email/verify", public: true },
+  /**
+   * Void a hold
+   *
+   * Lets go of what is held, so that it can be spent again. What was captured before stays spent. The
+   * request has no body. Scope: `credits:debit`.
+   */
+  voidCreditHold: { method: "post", path: "/v1/credits/holds/{hold_id}/void", keyed: true },
 } as const;

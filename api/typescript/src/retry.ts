@@ -3,8 +3,9 @@
  *
  * Tried again is what the service refused for the moment (429, 503), after the time that it asks for. A request whose
  * answer was lost, or that got an answer of a proxy (502, 504), is tried again only if that does no harm: if it reads,
- * or has an Idempotency-Key. Waits grow from `minWait`, doubling, and are drawn at random between half and all of
- * that, so that clients do not return in step.
+ * or has an Idempotency-Key. Rarely a 503 stands for something that was done all the same; so what would then be done
+ * twice, such as the rotation of an API key, is not tried again either. Waits grow from `minWait`, doubling, and are
+ * drawn at random between half and all of that, so that clients do not return in step.
  */
 export interface Retries {
   /** How often a request is sent at the most; 6 by default, 1 for no retries. */
@@ -22,26 +23,33 @@ export interface Retries {
 export function waitBefore(
   retries: Retries,
   attempts: number,
-  harmless: boolean,
+  harm: Harm,
   outcome: { response: Response } | { error: unknown },
 ): number | undefined {
   const { attempts: most = 6, minWait = 200, maxWait = 10_000 } = retries;
-  if (attempts >= most || !again(harmless, outcome)) return undefined;
+  if (attempts >= most || !again(harm, outcome)) return undefined;
   const wait = Math.min(maxWait, minWait * 2 ** (attempts - 1));
   const drawn = wait / 2 + (Math.random() * wait) / 2;
   const asked = "response" in outcome ? retryAfter(outcome.response) : 0;
   return asked > maxWait ? undefined : asked + drawn;
 }
 
-function again(harmless: boolean, outcome: { response: Response } | { error: unknown }): boolean {
-  if (!("response" in outcome)) return harmless || unsent(outcome.error);
+/**
+ * What comes of sending a request again that was carried out already: the same answer, another one (such as that the
+ * account exists), or something done twice.
+ */
+export type Harm = "none" | "confuses" | "harms";
+
+function again(harm: Harm, outcome: { response: Response } | { error: unknown }): boolean {
+  if (!("response" in outcome)) return harm === "none" || unsent(outcome.error);
   switch (outcome.response.status) {
     case 429:
-    case 503:
       return true;
+    case 503:
+      return harm !== "harms";
     case 502:
     case 504:
-      return harmless;
+      return harm === "none";
     default:
       return false;
   }

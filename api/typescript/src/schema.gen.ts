@@ -389,6 +389,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/me/credits/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List my holds
+         * @description The holds on my credits, newest first, those that are over included.
+         */
+        get: operations["listMyCreditHolds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users/{user_id}/credits": {
         parameters: {
             query?: never;
@@ -404,7 +424,8 @@ export interface paths {
         };
         /**
          * Get a user's balance
-         * @description The balance at this moment. Grants that are due to expire are already left out. Scope: `credits:read`.
+         * @description The balance at this moment, or at a past one with `at`. Grants that are due to expire are already left
+         *     out. Scope: `credits:read`.
          */
         get: operations["getUserCredits"];
         put?: never;
@@ -491,6 +512,303 @@ export interface paths {
          * @description Takes credits from a user's account, all of `amount` or nothing; with `allow_partial` what is there, but at least 1. Scope: `credits:debit`.
          */
         post: operations["debitUserCredits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/{user_id}/credits/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The user's id.
+                 * @example 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+                 */
+                user_id: components["parameters"]["UserID"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List a user's holds
+         * @description The holds on a user's credits, newest first, those that are over included. Scope: `credits:read`.
+         */
+        get: operations["listUserCreditHolds"];
+        put?: never;
+        /**
+         * Hold credits of a user
+         * @description Sets credits apart, all of `amount` or nothing, until they are captured, voided, or the hold expires.
+         *     Scope: `credits:debit`.
+         */
+        post: operations["placeUserCreditHold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/users/{user_id}/credits/statement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The user's id.
+                 * @example 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+                 */
+                user_id: components["parameters"]["UserID"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Get a user's statement as CSV
+         * @description A user's transactions from one moment to before another, oldest first, between their opening and their
+         *     closing balance. For the scope `credits:read`, and for the user themselves.
+         *
+         *     The answer is CSV (RFC 4180) in UTF-8, with a header row. Amounts stand in it twice: in the smallest
+         *     unit, as everywhere here, and as a decimal number with the balance's `scale`. A text that a spreadsheet
+         *     could take for a formula has an apostrophe before it. The answer is streamed, however long it is; if it
+         *     cannot be completed, the connection breaks off. A complete statement ends with the row
+         *     `closing_balance`.
+         */
+        get: operations["getUserCreditStatement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credits/grants/{grant_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The grant's id.
+                 * @example 019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f
+                 */
+                grant_id: components["parameters"]["GrantID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke a grant
+         * @description Takes back what is left of a grant and not held. What a hold has set apart can still be captured; what
+         *     the hold lets go of is taken back then. The request has no body. Scope: `credits:grant`.
+         */
+        post: operations["revokeCreditGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credits/holds/{hold_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hold's id.
+                 * @example 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+                 */
+                hold_id: components["parameters"]["HoldID"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Get a hold
+         * @description The hold as it is now. Scope: `credits:debit`.
+         */
+        get: operations["getCreditHold"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credits/holds/{hold_id}/capture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hold's id.
+                 * @example 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+                 */
+                hold_id: components["parameters"]["HoldID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Capture a hold
+         * @description Spends `amount` of what is held, or all that is left of it, by a `capture` transaction. The hold is over
+         *     then, and the rest can be spent again; with `final: false` the rest stays held, to be captured later.
+         *     Scope: `credits:debit`.
+         */
+        post: operations["captureCreditHold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credits/holds/{hold_id}/increment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hold's id.
+                 * @example 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+                 */
+                hold_id: components["parameters"]["HoldID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hold more
+         * @description Adds `amount` to a hold, all of it or nothing. When the hold expires does not change. Scope: `credits:debit`.
+         */
+        post: operations["incrementCreditHold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credits/holds/{hold_id}/void": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hold's id.
+                 * @example 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+                 */
+                hold_id: components["parameters"]["HoldID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Void a hold
+         * @description Lets go of what is held, so that it can be spent again. What was captured before stays spent. The
+         *     request has no body. Scope: `credits:debit`.
+         */
+        post: operations["voidCreditHold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credits/transactions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the transactions of all users
+         * @description The transactions of all users, newest first. Scope: `credits:read`.
+         */
+        get: operations["listCreditTransactions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credits/transactions/{transaction_id}/reversals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The transaction's id.
+                 * @example 019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d
+                 */
+                transaction_id: components["parameters"]["TransactionID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reverse a transaction
+         * @description Undoes a debit, a capture or a grant: `amount` of it, or all that was not reversed before. Credits go
+         *     back to the grants they came from; what goes back to a grant that has expired expires at once. The
+         *     reversal of a grant takes what is left of it and not held, and is refused with 402 where that is not
+         *     enough. Scope: `credits:grant`.
+         */
+        post: operations["reverseCreditTransaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credits/transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transfer credits
+         * @description Moves credits from one user to another, all of `amount` or nothing, by two transactions with the same
+         *     `transfer_id`. The credits keep their terms: what was taken from grants makes grants with the same
+         *     priority and expiry. Scope: `credits:transfer`.
+         */
+        post: operations["transferCredits"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credits/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Apply a batch
+         * @description Does up to 1000 grants, debits and transfers in their order, in one request of up to 1 MiB under one
+         *     `Idempotency-Key`.
+         *
+         *     With mode `atomic` all are done or none. The first that is refused refuses the batch: the answer is that
+         *     of the single call, and `errors` points to the operation (`/operations/3`). With mode `independent` each
+         *     stands for itself, and a refusal is a result like any other.
+         *
+         *     The caller needs the scope of each kind of operation in the batch: `credits:grant` for grants,
+         *     `credits:debit` for debits, `credits:transfer` for transfers.
+         */
+        post: operations["applyCreditBatch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1530,6 +1848,240 @@ export interface components {
             metadata?: components["schemas"]["Metadata"];
         };
         /**
+         * @example {
+         *       "amount": 4000,
+         *       "expires_in": 900,
+         *       "reference": "booking-5"
+         *     }
+         */
+        HoldRequest: {
+            amount: components["schemas"]["Amount"];
+            /**
+             * @description Seconds until the hold lets go by itself, up to a year.
+             * @default 900
+             * @example 900
+             */
+            expires_in?: number;
+            reference?: components["schemas"]["Reference"];
+            description?: components["schemas"]["Description"];
+            metadata?: components["schemas"]["Metadata"];
+        };
+        /**
+         * @example {
+         *       "amount": 3500
+         *     }
+         */
+        CaptureRequest: {
+            /**
+             * Format: int64
+             * @description What to spend of what is held, in the smallest unit; all that is left if it is absent.
+             * @example 3500
+             */
+            amount?: number;
+            /**
+             * @description Whether the hold lets go of the rest. Otherwise the rest stays held.
+             * @default true
+             * @example true
+             */
+            final?: boolean;
+        };
+        /**
+         * @example {
+         *       "amount": 500
+         *     }
+         */
+        IncrementRequest: {
+            amount: components["schemas"]["Amount"];
+        };
+        /**
+         * @example {
+         *       "amount": 100,
+         *       "description": "The second half was missing"
+         *     }
+         */
+        ReversalRequest: {
+            /**
+             * Format: int64
+             * @description What to undo, in the smallest unit; all that was not reversed before if it is absent.
+             * @example 100
+             */
+            amount?: number;
+            description?: components["schemas"]["Description"];
+        };
+        /**
+         * @example {
+         *       "from_user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *       "to_user_id": "019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f",
+         *       "amount": 500,
+         *       "reference": "gift-9"
+         *     }
+         */
+        TransferRequest: {
+            /**
+             * Format: uuid
+             * @description Whose credits.
+             * @example 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+             */
+            from_user_id: string;
+            /**
+             * Format: uuid
+             * @description Who gets them, another user.
+             * @example 019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f
+             */
+            to_user_id: string;
+            amount: components["schemas"]["Amount"];
+            reference?: components["schemas"]["Reference"];
+            description?: components["schemas"]["Description"];
+            metadata?: components["schemas"]["Metadata"];
+        };
+        /**
+         * @description `atomic`: all operations or none. `independent`: each stands for itself.
+         * @example independent
+         * @enum {string}
+         */
+        BatchMode: "atomic" | "independent";
+        /**
+         * @example {
+         *       "mode": "independent",
+         *       "operations": [
+         *         {
+         *           "type": "grant",
+         *           "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *           "amount": 10000,
+         *           "reference": "invoice-78"
+         *         },
+         *         {
+         *           "type": "debit",
+         *           "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *           "amount": 250,
+         *           "reference": "order-1043"
+         *         },
+         *         {
+         *           "type": "transfer",
+         *           "from_user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *           "to_user_id": "019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f",
+         *           "amount": 500,
+         *           "reference": "gift-9"
+         *         }
+         *       ]
+         *     }
+         */
+        BatchRequest: {
+            mode: components["schemas"]["BatchMode"];
+            /** @description What to do, in this order. */
+            operations: components["schemas"]["BatchOperation"][];
+        };
+        /**
+         * @description One operation; `type` says which.
+         * @example {
+         *       "type": "debit",
+         *       "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *       "amount": 250,
+         *       "reference": "order-1043"
+         *     }
+         */
+        BatchOperation: components["schemas"]["BatchGrant"] | components["schemas"]["BatchDebit"] | components["schemas"]["BatchTransfer"];
+        /**
+         * @example {
+         *       "type": "grant",
+         *       "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *       "amount": 10000,
+         *       "reference": "invoice-78"
+         *     }
+         */
+        BatchGrant: {
+            /**
+             * @description A grant. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "grant";
+            /**
+             * Format: uuid
+             * @description Who gets the credits.
+             * @example 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+             */
+            user_id: string;
+            amount: components["schemas"]["Amount"];
+            /**
+             * Format: date-time
+             * @description When what is left of the grant expires; it must lie in the future. Without it the grant never expires.
+             * @example 2099-01-01T00:00:00Z
+             */
+            expires_at?: string;
+            /**
+             * @description Grants with a lower number are spent first.
+             * @default 50
+             * @example 50
+             */
+            priority?: number;
+            reference?: components["schemas"]["Reference"];
+            description?: components["schemas"]["Description"];
+            metadata?: components["schemas"]["Metadata"];
+        };
+        /**
+         * @example {
+         *       "type": "debit",
+         *       "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *       "amount": 250,
+         *       "reference": "order-1043"
+         *     }
+         */
+        BatchDebit: {
+            /**
+             * @description A debit. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "debit";
+            /**
+             * Format: uuid
+             * @description Whose credits are spent.
+             * @example 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+             */
+            user_id: string;
+            amount: components["schemas"]["Amount"];
+            /**
+             * @description Take what is there if it is less than `amount`, but at least 1.
+             * @default false
+             * @example false
+             */
+            allow_partial?: boolean;
+            reference?: components["schemas"]["Reference"];
+            description?: components["schemas"]["Description"];
+            metadata?: components["schemas"]["Metadata"];
+        };
+        /**
+         * @example {
+         *       "type": "transfer",
+         *       "from_user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *       "to_user_id": "019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f",
+         *       "amount": 500,
+         *       "reference": "gift-9"
+         *     }
+         */
+        BatchTransfer: {
+            /**
+             * @description A transfer. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "transfer";
+            /**
+             * Format: uuid
+             * @description Whose credits.
+             * @example 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+             */
+            from_user_id: string;
+            /**
+             * Format: uuid
+             * @description Who gets them, another user.
+             * @example 019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f
+             */
+            to_user_id: string;
+            amount: components["schemas"]["Amount"];
+            reference?: components["schemas"]["Reference"];
+            description?: components["schemas"]["Description"];
+            metadata?: components["schemas"]["Metadata"];
+        };
+        /**
          * @description What the transaction did. An open enumeration.
          * @example debit
          * @enum {string}
@@ -1549,6 +2101,7 @@ export interface components {
          *       "hold_id": null,
          *       "reverses_id": null,
          *       "grant_id": null,
+         *       "transfer_id": null,
          *       "burned": [
          *         {
          *           "grant_id": "019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f",
@@ -1625,7 +2178,14 @@ export interface components {
              */
             grant_id: string | null;
             /**
-             * @description From which grants it took credits, in the order taken; empty when it added credits.
+             * Format: uuid
+             * @description The transfer that it is one half of; the same in both halves.
+             * @example null
+             */
+            transfer_id: string | null;
+            /**
+             * @description From which grants it took credits, in the order taken. Amounts are negative where credits were given:
+             *     back to a grant by a reversal, or to the grants that a `transfer_in` made. Empty for a grant.
              * @example [
              *       {
              *         "grant_id": "019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f",
@@ -1662,7 +2222,7 @@ export interface components {
             grant_id: string;
             /**
              * Format: int64
-             * @description What was taken from it.
+             * @description What was taken from it; negative what was given to it.
              * @example 250
              */
             amount: number;
@@ -1705,6 +2265,7 @@ export interface components {
          *           "hold_id": null,
          *           "reverses_id": null,
          *           "grant_id": null,
+         *           "transfer_id": null,
          *           "burned": [
          *             {
          *               "grant_id": "019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f",
@@ -2301,6 +2862,22 @@ export interface components {
          *           "created_at": "2026-11-23T09:30:30.123456Z"
          *         }
          *       ],
+         *       "holds": [
+         *         {
+         *           "id": "019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a",
+         *           "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *           "amount": 4000,
+         *           "captured_amount": 0,
+         *           "status": "active",
+         *           "expires_at": "2026-11-23T09:47:00.123456Z",
+         *           "reference": "booking-5",
+         *           "description": null,
+         *           "metadata": {},
+         *           "transaction_id": null,
+         *           "created_at": "2026-11-23T09:32:00.123456Z",
+         *           "updated_at": "2026-11-23T09:32:00.123456Z"
+         *         }
+         *       ],
          *       "transactions": [
          *         {
          *           "id": "019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d",
@@ -2315,6 +2892,7 @@ export interface components {
          *           "hold_id": null,
          *           "reverses_id": null,
          *           "grant_id": null,
+         *           "transfer_id": null,
          *           "burned": [
          *             {
          *               "grant_id": "019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f",
@@ -2335,6 +2913,8 @@ export interface components {
             balance: components["schemas"]["Balance"];
             /** @description All grants, newest first. */
             grants: components["schemas"]["Grant"][];
+            /** @description All holds, newest first. */
+            holds: components["schemas"]["Hold"][];
             /** @description All transactions, newest first. */
             transactions: components["schemas"]["Transaction"][];
         };
@@ -2441,6 +3021,22 @@ export interface components {
          *             "created_at": "2026-11-23T09:30:30.123456Z"
          *           }
          *         ],
+         *         "holds": [
+         *           {
+         *             "id": "019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a",
+         *             "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *             "amount": 4000,
+         *             "captured_amount": 0,
+         *             "status": "active",
+         *             "expires_at": "2026-11-23T09:47:00.123456Z",
+         *             "reference": "booking-5",
+         *             "description": null,
+         *             "metadata": {},
+         *             "transaction_id": null,
+         *             "created_at": "2026-11-23T09:32:00.123456Z",
+         *             "updated_at": "2026-11-23T09:32:00.123456Z"
+         *           }
+         *         ],
          *         "transactions": [
          *           {
          *             "id": "019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d",
@@ -2455,6 +3051,7 @@ export interface components {
          *             "hold_id": null,
          *             "reverses_id": null,
          *             "grant_id": null,
+         *             "transfer_id": null,
          *             "burned": [
          *               {
          *                 "grant_id": "019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f",
@@ -2489,6 +3086,246 @@ export interface components {
             /** @description The API keys that I made, newest first, deleted ones included. */
             api_keys: components["schemas"]["ApiKey"][];
             credits: components["schemas"]["ExportedCredits"];
+        };
+        /**
+         * @description Whether the hold still sets credits apart; all but `active` are final. An open enumeration.
+         * @example active
+         * @enum {string}
+         */
+        HoldStatus: "active" | "captured" | "voided" | "expired";
+        /**
+         * @description Credits that are set apart. While it is active, it holds `amount` − `captured_amount`.
+         * @example {
+         *       "id": "019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a",
+         *       "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *       "amount": 4000,
+         *       "captured_amount": 0,
+         *       "status": "active",
+         *       "expires_at": "2026-11-23T09:47:00.123456Z",
+         *       "reference": "booking-5",
+         *       "description": null,
+         *       "metadata": {},
+         *       "transaction_id": null,
+         *       "created_at": "2026-11-23T09:32:00.123456Z",
+         *       "updated_at": "2026-11-23T09:32:00.123456Z"
+         *     }
+         */
+        Hold: {
+            /**
+             * Format: uuid
+             * @description The hold's id.
+             * @example 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+             */
+            id: string;
+            /**
+             * Format: uuid
+             * @description Whose credits it holds.
+             * @example 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+             */
+            user_id: string;
+            /**
+             * Format: int64
+             * @description What was asked for, increments included.
+             * @example 4000
+             */
+            amount: number;
+            /**
+             * Format: int64
+             * @description What of it was captured.
+             * @example 0
+             */
+            captured_amount: number;
+            status: components["schemas"]["HoldStatus"];
+            /**
+             * Format: date-time
+             * @description When it lets go by itself.
+             * @example 2026-11-23T09:47:00.123456Z
+             */
+            expires_at: string;
+            /**
+             * @description The caller's name for it; its captures have the same.
+             * @example booking-5
+             */
+            reference: string | null;
+            /**
+             * @description Text for people.
+             * @example null
+             */
+            description: string | null;
+            metadata: components["schemas"]["Metadata"];
+            /**
+             * Format: uuid
+             * @description The newest transaction that captured of it, null before the first.
+             * @example null
+             */
+            transaction_id: string | null;
+            /**
+             * Format: date-time
+             * @description When it was placed.
+             * @example 2026-11-23T09:32:00.123456Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it last changed.
+             * @example 2026-11-23T09:32:00.123456Z
+             */
+            updated_at: string;
+        };
+        /**
+         * @example {
+         *       "items": [
+         *         {
+         *           "id": "019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a",
+         *           "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *           "amount": 4000,
+         *           "captured_amount": 0,
+         *           "status": "active",
+         *           "expires_at": "2026-11-23T09:47:00.123456Z",
+         *           "reference": "booking-5",
+         *           "description": null,
+         *           "metadata": {},
+         *           "transaction_id": null,
+         *           "created_at": "2026-11-23T09:32:00.123456Z",
+         *           "updated_at": "2026-11-23T09:32:00.123456Z"
+         *         }
+         *       ],
+         *       "next_cursor": "MTI"
+         *     }
+         */
+        HoldPage: {
+            /** @description Newest first. */
+            items: components["schemas"]["Hold"][];
+            /**
+             * @description Pass it as `cursor` to get the next page; null at the end.
+             * @example MTI
+             */
+            next_cursor: string | null;
+        };
+        /**
+         * @description The two halves of a transfer.
+         * @example {
+         *       "debit": {
+         *         "id": "019ab5c5-0a1b-7c2d-8e3f-4a5b6c7d8e9f",
+         *         "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *         "sequence": 3,
+         *         "type": "transfer_out",
+         *         "amount": -500,
+         *         "balance_after": 9250,
+         *         "reference": "gift-9",
+         *         "description": null,
+         *         "metadata": {},
+         *         "hold_id": null,
+         *         "reverses_id": null,
+         *         "grant_id": null,
+         *         "transfer_id": "019ab5c5-0a1b-7f0e-9d8c-7b6a5f4e3d2c",
+         *         "burned": [
+         *           {
+         *             "grant_id": "019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f",
+         *             "amount": 500
+         *           }
+         *         ],
+         *         "actor": {
+         *           "type": "api_key",
+         *           "id": "019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64"
+         *         },
+         *         "hash": "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+         *         "created_at": "2026-11-23T09:33:00.123456Z"
+         *       },
+         *       "credit": {
+         *         "id": "019ab5c5-0a1b-7d3e-9f4a-5b6c7d8e9f0a",
+         *         "user_id": "019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f",
+         *         "sequence": 1,
+         *         "type": "transfer_in",
+         *         "amount": 500,
+         *         "balance_after": 500,
+         *         "reference": "gift-9",
+         *         "description": null,
+         *         "metadata": {},
+         *         "hold_id": null,
+         *         "reverses_id": null,
+         *         "grant_id": null,
+         *         "transfer_id": "019ab5c5-0a1b-7f0e-9d8c-7b6a5f4e3d2c",
+         *         "burned": [
+         *           {
+         *             "grant_id": "019ab5c5-0a1b-7e4f-8a5b-6c7d8e9f0a1b",
+         *             "amount": -500
+         *           }
+         *         ],
+         *         "actor": {
+         *           "type": "api_key",
+         *           "id": "019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64"
+         *         },
+         *         "hash": "fd61a03af4f77d870fc21e05e7e80678095c92d808cfb3b5c279ee04c74aca13",
+         *         "created_at": "2026-11-23T09:33:00.123456Z"
+         *       }
+         *     }
+         */
+        Transfer: {
+            debit: components["schemas"]["Transaction"];
+            credit: components["schemas"]["Transaction"];
+        };
+        /**
+         * @description What became of one operation. Exactly one member is present: the `transaction` of a grant or a debit, the
+         *     `transfer`, or the `problem` that refused the operation, as its single call would have answered.
+         * @example {
+         *       "problem": {
+         *         "type": "urn:authservice:problem:insufficient_credits",
+         *         "title": "Payment Required",
+         *         "status": 402,
+         *         "detail": "The account has fewer credits available than this needs.",
+         *         "instance": "urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d",
+         *         "code": "insufficient_credits",
+         *         "request_id": "019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d",
+         *         "required": 250,
+         *         "available": 100,
+         *         "shortfall": 150
+         *       }
+         *     }
+         */
+        BatchResult: {
+            transaction?: components["schemas"]["Transaction"];
+            transfer?: components["schemas"]["Transfer"];
+            problem?: components["schemas"]["Problem"];
+        };
+        /**
+         * @example {
+         *       "results": [
+         *         {
+         *           "transaction": {
+         *             "id": "019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d",
+         *             "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+         *             "sequence": 2,
+         *             "type": "debit",
+         *             "amount": -250,
+         *             "balance_after": 9750,
+         *             "reference": "order-1042",
+         *             "description": "One report",
+         *             "metadata": {},
+         *             "hold_id": null,
+         *             "reverses_id": null,
+         *             "grant_id": null,
+         *             "transfer_id": null,
+         *             "burned": [
+         *               {
+         *                 "grant_id": "019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f",
+         *                 "amount": 250
+         *               }
+         *             ],
+         *             "actor": {
+         *               "type": "api_key",
+         *               "id": "019ab5c2-6f3e-7a41-9d27-3c5e8b1f0a64"
+         *             },
+         *             "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *             "created_at": "2026-11-23T09:31:00.123456Z"
+         *           }
+         *         }
+         *       ]
+         *     }
+         */
+        Batch: {
+            /** @description One for each operation, in the order of the operations. */
+            results: components["schemas"]["BatchResult"][];
         };
         /**
          * @description A public key (RFC 7517; RFC 8037 for Ed25519).
@@ -2697,6 +3534,24 @@ export interface components {
              *     ]
              */
             errors?: components["schemas"]["FieldError"][];
+            /**
+             * Format: int64
+             * @description With `insufficient_credits` only: what the request needs.
+             * @example 250
+             */
+            required?: number;
+            /**
+             * Format: int64
+             * @description With `insufficient_credits` only: what is available.
+             * @example 100
+             */
+            available?: number;
+            /**
+             * Format: int64
+             * @description With `insufficient_credits` only: `required` − `available`.
+             * @example 150
+             */
+            shortfall?: number;
         };
         /**
          * @description The problem `insufficient_credits`, with how much is missing.
@@ -2767,6 +3622,16 @@ export interface components {
              * @example 150
              */
             shortfall: number;
+            /**
+             * @description Which operation of an atomic batch was refused.
+             * @example [
+             *       {
+             *         "pointer": "/operations/3",
+             *         "message": "is refused: insufficient_credits"
+             *       }
+             *     ]
+             */
+            errors?: components["schemas"]["FieldError"][];
         };
     };
     responses: {
@@ -2813,6 +3678,29 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["Transaction"];
+            };
+        };
+        /** @description One page of holds. */
+        HoldsListed: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["HoldPage"];
+            };
+        };
+        /** @description The hold after the change, which is applied and durable. */
+        HoldChanged: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Hold"];
             };
         };
         /** @description The body is not well-formed JSON. */
@@ -3000,6 +3888,28 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description There is no such hold. */
+        HoldNotFoundProblem: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:authservice:problem:hold_not_found",
+                 *       "title": "Not Found",
+                 *       "status": 404,
+                 *       "detail": "There is no such hold.",
+                 *       "instance": "urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d",
+                 *       "code": "hold_not_found",
+                 *       "request_id": "019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description There is no such session of mine, or it has ended. */
         SessionNotFoundProblem: {
             headers: {
@@ -3063,6 +3973,50 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The balance would pass its limit. */
+        BalanceLimitProblem: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:authservice:problem:balance_limit_exceeded",
+                 *       "title": "Conflict",
+                 *       "status": 409,
+                 *       "detail": "The balance would pass the limit of 9007199254740991.",
+                 *       "instance": "urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d",
+                 *       "code": "balance_limit_exceeded",
+                 *       "request_id": "019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The hold was captured in full or finally, voided, or has expired. */
+        HoldNotActiveProblem: {
+            headers: {
+                "X-Request-ID": components["headers"]["X-Request-ID"];
+                "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:authservice:problem:hold_not_active",
+                 *       "title": "Conflict",
+                 *       "status": 409,
+                 *       "detail": "The hold was captured, voided or has expired.",
+                 *       "instance": "urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d",
+                 *       "code": "hold_not_active",
+                 *       "request_id": "019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Without this person no active administrator would be left. */
         LastAdminProblem: {
             headers: {
@@ -3084,7 +4038,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is larger than 64 KiB. */
+        /** @description The body is larger than 64 KiB, or 1 MiB for a batch. */
         RequestTooLargeProblem: {
             headers: {
                 "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -3246,6 +4200,21 @@ export interface components {
          */
         APIKeyID: string;
         /**
+         * @description The grant's id.
+         * @example 019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f
+         */
+        GrantID: string;
+        /**
+         * @description The hold's id.
+         * @example 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+         */
+        HoldID: string;
+        /**
+         * @description The transaction's id.
+         * @example 019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d
+         */
+        TransactionID: string;
+        /**
          * @description A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
          * @example 6f9d1f0e-6a53-4c5b-b0ad-3a2f6a0f4c11
          */
@@ -3326,6 +4295,17 @@ export type Balance = components['schemas']['Balance'];
 export type NextExpiry = components['schemas']['NextExpiry'];
 export type GrantRequest = components['schemas']['GrantRequest'];
 export type DebitRequest = components['schemas']['DebitRequest'];
+export type HoldRequest = components['schemas']['HoldRequest'];
+export type CaptureRequest = components['schemas']['CaptureRequest'];
+export type IncrementRequest = components['schemas']['IncrementRequest'];
+export type ReversalRequest = components['schemas']['ReversalRequest'];
+export type TransferRequest = components['schemas']['TransferRequest'];
+export type BatchMode = components['schemas']['BatchMode'];
+export type BatchRequest = components['schemas']['BatchRequest'];
+export type BatchOperation = components['schemas']['BatchOperation'];
+export type BatchGrant = components['schemas']['BatchGrant'];
+export type BatchDebit = components['schemas']['BatchDebit'];
+export type BatchTransfer = components['schemas']['BatchTransfer'];
 export type TransactionType = components['schemas']['TransactionType'];
 export type Transaction = components['schemas']['Transaction'];
 export type Burn = components['schemas']['Burn'];
@@ -3352,6 +4332,12 @@ export type ExportedSession = components['schemas']['ExportedSession'];
 export type ExportedDevice = components['schemas']['ExportedDevice'];
 export type ExportedCredits = components['schemas']['ExportedCredits'];
 export type AccountExport = components['schemas']['AccountExport'];
+export type HoldStatus = components['schemas']['HoldStatus'];
+export type Hold = components['schemas']['Hold'];
+export type HoldPage = components['schemas']['HoldPage'];
+export type Transfer = components['schemas']['Transfer'];
+export type BatchResult = components['schemas']['BatchResult'];
+export type Batch = components['schemas']['Batch'];
 export type JsonWebKey = components['schemas']['JsonWebKey'];
 export type JsonWebKeySet = components['schemas']['JsonWebKeySet'];
 export type Liveness = components['schemas']['Liveness'];
@@ -3364,6 +4350,8 @@ export type ResponseBalanceFound = components['responses']['BalanceFound'];
 export type ResponseSessionsListed = components['responses']['SessionsListed'];
 export type ResponseTransactionsListed = components['responses']['TransactionsListed'];
 export type ResponseTransactionApplied = components['responses']['TransactionApplied'];
+export type ResponseHoldsListed = components['responses']['HoldsListed'];
+export type ResponseHoldChanged = components['responses']['HoldChanged'];
 export type ResponseMalformedRequestProblem = components['responses']['MalformedRequestProblem'];
 export type ResponseBadTokenProblem = components['responses']['BadTokenProblem'];
 export type ResponseBadCursorProblem = components['responses']['BadCursorProblem'];
@@ -3375,9 +4363,12 @@ export type ResponseAdminRequiredProblem = components['responses']['AdminRequire
 export type ResponseUserWriteForbiddenProblem = components['responses']['UserWriteForbiddenProblem'];
 export type ResponseWrongPasswordProblem = components['responses']['WrongPasswordProblem'];
 export type ResponseUserNotFoundProblem = components['responses']['UserNotFoundProblem'];
+export type ResponseHoldNotFoundProblem = components['responses']['HoldNotFoundProblem'];
 export type ResponseSessionNotFoundProblem = components['responses']['SessionNotFoundProblem'];
 export type ResponseApiKeyNotFoundProblem = components['responses']['APIKeyNotFoundProblem'];
 export type ResponseEmailTakenProblem = components['responses']['EmailTakenProblem'];
+export type ResponseBalanceLimitProblem = components['responses']['BalanceLimitProblem'];
+export type ResponseHoldNotActiveProblem = components['responses']['HoldNotActiveProblem'];
 export type ResponseLastAdminProblem = components['responses']['LastAdminProblem'];
 export type ResponseRequestTooLargeProblem = components['responses']['RequestTooLargeProblem'];
 export type ResponseUnsupportedMediaTypeProblem = components['responses']['UnsupportedMediaTypeProblem'];
@@ -3389,6 +4380,9 @@ export type ResponseUnavailableProblem = components['responses']['UnavailablePro
 export type ParameterUserId = components['parameters']['UserID'];
 export type ParameterSessionId = components['parameters']['SessionID'];
 export type ParameterApiKeyId = components['parameters']['APIKeyID'];
+export type ParameterGrantId = components['parameters']['GrantID'];
+export type ParameterHoldId = components['parameters']['HoldID'];
+export type ParameterTransactionId = components['parameters']['TransactionID'];
 export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
 export type ParameterLimit = components['parameters']['Limit'];
 export type ParameterCursor = components['parameters']['Cursor'];
@@ -4122,9 +5116,43 @@ export interface operations {
             503: components["responses"]["UnavailableProblem"];
         };
     };
+    listMyCreditHolds: {
+        parameters: {
+            query?: {
+                /**
+                 * @description How many items to return at the most.
+                 * @example 50
+                 */
+                limit?: components["parameters"]["Limit"];
+                /**
+                 * @description `next_cursor` of the page before.
+                 * @example MTI
+                 */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["HoldsListed"];
+            400: components["responses"]["BadCursorProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            422: components["responses"]["ValidationProblem"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
     getUserCredits: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description The moment to look back to (RFC 3339); it must not lie in the future. `next_expiry` is null in such an answer.
+                 * @example 2026-11-23T09:31:00Z
+                 */
+                at?: string;
+            };
             header?: never;
             path: {
                 /**
@@ -4280,28 +5308,7 @@ export interface operations {
             401: components["responses"]["UnauthenticatedProblem"];
             403: components["responses"]["ForbiddenProblem"];
             404: components["responses"]["UserNotFoundProblem"];
-            /** @description The balance would pass its limit. */
-            409: {
-                headers: {
-                    "X-Request-ID": components["headers"]["X-Request-ID"];
-                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:authservice:problem:balance_limit_exceeded",
-                     *       "title": "Conflict",
-                     *       "status": 409,
-                     *       "detail": "The balance would pass the limit of 9007199254740991.",
-                     *       "instance": "urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d",
-                     *       "code": "balance_limit_exceeded",
-                     *       "request_id": "019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d"
-                     *     }
-                     */
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            409: components["responses"]["BalanceLimitProblem"];
             413: components["responses"]["RequestTooLargeProblem"];
             415: components["responses"]["UnsupportedMediaTypeProblem"];
             422: components["responses"]["UnprocessableMoveProblem"];
@@ -4347,6 +5354,653 @@ export interface operations {
             402: components["responses"]["InsufficientCreditsProblem"];
             403: components["responses"]["ForbiddenProblem"];
             404: components["responses"]["UserNotFoundProblem"];
+            413: components["responses"]["RequestTooLargeProblem"];
+            415: components["responses"]["UnsupportedMediaTypeProblem"];
+            422: components["responses"]["UnprocessableMoveProblem"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    listUserCreditHolds: {
+        parameters: {
+            query?: {
+                /**
+                 * @description How many items to return at the most.
+                 * @example 50
+                 */
+                limit?: components["parameters"]["Limit"];
+                /**
+                 * @description `next_cursor` of the page before.
+                 * @example MTI
+                 */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The user's id.
+                 * @example 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+                 */
+                user_id: components["parameters"]["UserID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["HoldsListed"];
+            400: components["responses"]["BadCursorProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            404: components["responses"]["UserNotFoundProblem"];
+            422: components["responses"]["ValidationProblem"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    placeUserCreditHold: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+                 * @example 6f9d1f0e-6a53-4c5b-b0ad-3a2f6a0f4c11
+                 */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The user's id.
+                 * @example 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+                 */
+                user_id: components["parameters"]["UserID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": 4000,
+                 *       "expires_in": 900,
+                 *       "reference": "booking-5"
+                 *     }
+                 */
+                "application/json": components["schemas"]["HoldRequest"];
+            };
+        };
+        responses: {
+            /** @description The credits are held. */
+            201: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hold"];
+                };
+            };
+            400: components["responses"]["BadMoveProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            402: components["responses"]["InsufficientCreditsProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            404: components["responses"]["UserNotFoundProblem"];
+            413: components["responses"]["RequestTooLargeProblem"];
+            415: components["responses"]["UnsupportedMediaTypeProblem"];
+            422: components["responses"]["UnprocessableMoveProblem"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    getUserCreditStatement: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only what happened at this moment or later (RFC 3339).
+                 * @example 2026-01-01T00:00:00Z
+                 */
+                from?: components["parameters"]["FromFilter"];
+                /**
+                 * @description Only what happened before this moment (RFC 3339).
+                 * @example 2027-01-01T00:00:00Z
+                 */
+                to?: components["parameters"]["ToFilter"];
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The user's id.
+                 * @example 019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e
+                 */
+                user_id: components["parameters"]["UserID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The statement. */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    /** @description A name for the file. */
+                    "Content-Disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example date,sequence,type,reference,description,amount,balance_after,amount_decimal,balance_after_decimal,transaction_id
+                     *     ,,opening_balance,,,,0,,0.00,
+                     *     2026-11-23T09:30:30.123456Z,1,grant,invoice-77,Starter pack,10000,10000,100.00,100.00,019ab5c2-9b31-7f00-9a55-0f1e2d3c4b5a
+                     *     2026-11-23T09:31:00.123456Z,2,debit,order-1042,One report,-250,9750,-2.50,97.50,019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d
+                     *     2026-11-23T10:30:00.123456Z,,closing_balance,,,,9750,,97.50,
+                     */
+                    "text/csv": string;
+                };
+            };
+            401: components["responses"]["UnauthenticatedProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            404: components["responses"]["UserNotFoundProblem"];
+            422: components["responses"]["ValidationProblem"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    revokeCreditGrant: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+                 * @example 6f9d1f0e-6a53-4c5b-b0ad-3a2f6a0f4c11
+                 */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The grant's id.
+                 * @example 019ab5c2-9b31-7e20-8c44-1a2b3c4d5e6f
+                 */
+                grant_id: components["parameters"]["GrantID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: components["responses"]["TransactionApplied"];
+            400: components["responses"]["BadMoveProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            /** @description There is no such grant. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:authservice:problem:grant_not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "detail": "There is no such grant.",
+                     *       "instance": "urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d",
+                     *       "code": "grant_not_found",
+                     *       "request_id": "019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of the grant is left that could be revoked. */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:authservice:problem:grant_not_active",
+                     *       "title": "Conflict",
+                     *       "status": 409,
+                     *       "detail": "Nothing of the grant is left that could be revoked.",
+                     *       "instance": "urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d",
+                     *       "code": "grant_not_active",
+                     *       "request_id": "019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["RequestTooLargeProblem"];
+            415: components["responses"]["UnsupportedMediaTypeProblem"];
+            422: components["responses"]["UnprocessableMoveProblem"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    getCreditHold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The hold's id.
+                 * @example 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+                 */
+                hold_id: components["parameters"]["HoldID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The hold. */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hold"];
+                };
+            };
+            401: components["responses"]["UnauthenticatedProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            404: components["responses"]["HoldNotFoundProblem"];
+            422: components["responses"]["ValidationProblem"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    captureCreditHold: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+                 * @example 6f9d1f0e-6a53-4c5b-b0ad-3a2f6a0f4c11
+                 */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The hold's id.
+                 * @example 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+                 */
+                hold_id: components["parameters"]["HoldID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": 3500
+                 *     }
+                 */
+                "application/json": components["schemas"]["CaptureRequest"];
+            };
+        };
+        responses: {
+            200: components["responses"]["HoldChanged"];
+            400: components["responses"]["BadMoveProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            404: components["responses"]["HoldNotFoundProblem"];
+            409: components["responses"]["HoldNotActiveProblem"];
+            413: components["responses"]["RequestTooLargeProblem"];
+            415: components["responses"]["UnsupportedMediaTypeProblem"];
+            /** @description Values break their rules, the amount is larger than what is left of the hold, or the `Idempotency-Key` was used for another request. */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    incrementCreditHold: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+                 * @example 6f9d1f0e-6a53-4c5b-b0ad-3a2f6a0f4c11
+                 */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The hold's id.
+                 * @example 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+                 */
+                hold_id: components["parameters"]["HoldID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": 500
+                 *     }
+                 */
+                "application/json": components["schemas"]["IncrementRequest"];
+            };
+        };
+        responses: {
+            200: components["responses"]["HoldChanged"];
+            400: components["responses"]["BadMoveProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            402: components["responses"]["InsufficientCreditsProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            404: components["responses"]["HoldNotFoundProblem"];
+            409: components["responses"]["HoldNotActiveProblem"];
+            413: components["responses"]["RequestTooLargeProblem"];
+            415: components["responses"]["UnsupportedMediaTypeProblem"];
+            422: components["responses"]["UnprocessableMoveProblem"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    voidCreditHold: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+                 * @example 6f9d1f0e-6a53-4c5b-b0ad-3a2f6a0f4c11
+                 */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The hold's id.
+                 * @example 019ab5c4-1b2c-7d3e-8f4a-5b6c7d8e9f0a
+                 */
+                hold_id: components["parameters"]["HoldID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["HoldChanged"];
+            400: components["responses"]["BadMoveProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            404: components["responses"]["HoldNotFoundProblem"];
+            409: components["responses"]["HoldNotActiveProblem"];
+            413: components["responses"]["RequestTooLargeProblem"];
+            415: components["responses"]["UnsupportedMediaTypeProblem"];
+            422: components["responses"]["UnprocessableMoveProblem"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    listCreditTransactions: {
+        parameters: {
+            query?: {
+                /** @description Only transactions of this type. */
+                type?: components["parameters"]["TransactionTypeFilter"];
+                /** @description Only transactions with exactly this reference. */
+                reference?: components["parameters"]["ReferenceFilter"];
+                /**
+                 * @description Only what happened at this moment or later (RFC 3339).
+                 * @example 2026-01-01T00:00:00Z
+                 */
+                from?: components["parameters"]["FromFilter"];
+                /**
+                 * @description Only what happened before this moment (RFC 3339).
+                 * @example 2027-01-01T00:00:00Z
+                 */
+                to?: components["parameters"]["ToFilter"];
+                /**
+                 * @description How many items to return at the most.
+                 * @example 50
+                 */
+                limit?: components["parameters"]["Limit"];
+                /**
+                 * @description `next_cursor` of the page before.
+                 * @example MTI
+                 */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["TransactionsListed"];
+            400: components["responses"]["BadCursorProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            422: components["responses"]["ValidationProblem"];
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    reverseCreditTransaction: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+                 * @example 6f9d1f0e-6a53-4c5b-b0ad-3a2f6a0f4c11
+                 */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /**
+                 * @description The transaction's id.
+                 * @example 019ab5c3-7a10-7b52-a4d1-9e8f7a6b5c4d
+                 */
+                transaction_id: components["parameters"]["TransactionID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                /**
+                 * @example {
+                 *       "amount": 100,
+                 *       "description": "The second half was missing"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ReversalRequest"];
+            };
+        };
+        responses: {
+            201: components["responses"]["TransactionApplied"];
+            400: components["responses"]["BadMoveProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            402: components["responses"]["InsufficientCreditsProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            /** @description There is no such transaction. */
+            404: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:authservice:problem:transaction_not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "detail": "There is no such transaction.",
+                     *       "instance": "urn:authservice:request:019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d",
+                     *       "code": "transaction_not_found",
+                     *       "request_id": "019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The transaction was reversed in full, or the balance would pass its limit. */
+            409: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["RequestTooLargeProblem"];
+            415: components["responses"]["UnsupportedMediaTypeProblem"];
+            /** @description Values break their rules, the transaction cannot be reversed (or not that much of it), or the `Idempotency-Key` was used for another request. */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    transferCredits: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+                 * @example 6f9d1f0e-6a53-4c5b-b0ad-3a2f6a0f4c11
+                 */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "from_user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+                 *       "to_user_id": "019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f",
+                 *       "amount": 500,
+                 *       "reference": "gift-9"
+                 *     }
+                 */
+                "application/json": components["schemas"]["TransferRequest"];
+            };
+        };
+        responses: {
+            /** @description The transfer is applied and durable. */
+            201: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transfer"];
+                };
+            };
+            400: components["responses"]["BadMoveProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            402: components["responses"]["InsufficientCreditsProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            404: components["responses"]["UserNotFoundProblem"];
+            409: components["responses"]["BalanceLimitProblem"];
+            413: components["responses"]["RequestTooLargeProblem"];
+            415: components["responses"]["UnsupportedMediaTypeProblem"];
+            /** @description Values break their rules, both users are the same, or the `Idempotency-Key` was used for another request. */
+            422: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["InternalProblem"];
+            503: components["responses"]["UnavailableProblem"];
+        };
+    };
+    applyCreditBatch: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description A name that you give to this request, 1 to 255 visible ASCII characters. Sending the request again under the same key never applies it twice.
+                 * @example 6f9d1f0e-6a53-4c5b-b0ad-3a2f6a0f4c11
+                 */
+                "Idempotency-Key": components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "mode": "independent",
+                 *       "operations": [
+                 *         {
+                 *           "type": "grant",
+                 *           "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+                 *           "amount": 10000,
+                 *           "reference": "invoice-78"
+                 *         },
+                 *         {
+                 *           "type": "debit",
+                 *           "user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+                 *           "amount": 250,
+                 *           "reference": "order-1043"
+                 *         },
+                 *         {
+                 *           "type": "transfer",
+                 *           "from_user_id": "019ab5c1-2d4f-7c3a-8b1e-5f6a7b8c9d0e",
+                 *           "to_user_id": "019ab5c1-3e5a-7d4b-9c2f-6a7b8c9d0e1f",
+                 *           "amount": 500,
+                 *           "reference": "gift-9"
+                 *         }
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["BatchRequest"];
+            };
+        };
+        responses: {
+            /** @description What became of each operation. With mode `atomic`, all are applied. */
+            200: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            400: components["responses"]["BadMoveProblem"];
+            401: components["responses"]["UnauthenticatedProblem"];
+            402: components["responses"]["InsufficientCreditsProblem"];
+            403: components["responses"]["ForbiddenProblem"];
+            404: components["responses"]["UserNotFoundProblem"];
+            409: components["responses"]["BalanceLimitProblem"];
             413: components["responses"]["RequestTooLargeProblem"];
             415: components["responses"]["UnsupportedMediaTypeProblem"];
             422: components["responses"]["UnprocessableMoveProblem"];

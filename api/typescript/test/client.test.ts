@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { AuthClient, type Balance, bearerToken, isCode, ProblemError, type Session, type Transaction, TokenError, type User, Verifier } from "@authservice/client";
-import { type Dev, type Fault, Network, newDirectory, once, register, startDev, stop, together } from "./setup.js";
+import { type Dev, type Fault, Network, newDirectory, once, password, register, startDev, stop, together } from "./setup.js";
 
 const directory = newDirectory();
 let dev: Dev;
@@ -149,6 +149,13 @@ test("honours Retry-After, and gives up where it is too long", async (t) => {
   const impatient = new AuthClient(busy.network.url, { retries: { maxWait: 1 } });
   await assert.rejects(impatient.getJWKS(), (error) => error instanceof ProblemError && error.status === 503 && error.retryAfter === 1000);
   assert.equal(busy.network.seen.length, 1);
+});
+
+test("tries nothing again that may be done twice", async (t) => {
+  const { network, client } = await behind(t, once("/v1/me/email", "busy"));
+  const ada = client.withSession(await register(dev));
+  await assert.rejects(ada.changeMyEmail({ body: { new_email: "ada@example.com", password } }), { status: 503 });
+  assert.equal(network.seen.length, 1);
 });
 
 test("gives up after six attempts, or when told so", async (t) => {
