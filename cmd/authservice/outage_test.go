@@ -192,7 +192,9 @@ func (o *outage) survive(t *testing.T, fail, end func(), reason string) {
 	}
 	t.Log(len(answers), "answers,", refused, "refusals, the latest after", longest.Round(time.Millisecond))
 	require.NotZero(t, refused)
-	require.Less(t, longest, 5*time.Second)
+	// Less than five seconds by the settings. Left alone it would be the ten of a
+	// request, and in between is room for a machine that is busy.
+	require.Less(t, longest, 9*time.Second)
 	o.requireLogged(t, before, reason)
 }
 

@@ -74,8 +74,10 @@ func (w *Watch) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		// A refusal is an answer as well: those who come will get it themselves.
-		silent := err != nil && time.Duration(w.heard.Load()) < asked && time.Since(epoch)-asked >= w.patience
+		// A refusal is an answer as well: those who come will get it themselves. And
+		// if it took much longer than that, it was this process that stood still.
+		took := time.Since(epoch) - asked
+		silent := err != nil && time.Duration(w.heard.Load()) < asked && w.patience <= took && took < 2*w.patience
 		switch {
 		case silent && answering:
 			w.log.ErrorContext(ctx, "the database is silent: its connections are closed", "event.reason", ReasonSilent, "event.duration", w.patience)
