@@ -142,7 +142,7 @@ func batchCommitted(t *telemetry.Telemetry) func(context.Context, creditledger.B
 		for kind, n := range s.Posted {
 			postings[string(kind)] = n
 		}
-		t.Metrics.LedgerCommitted(telemetry.LedgerBatch{
+		t.LedgerCommitted(telemetry.LedgerBatch{
 			Operations: s.Operations, Accounts: s.Accounts, Wait: s.Waited, Locked: s.Locked, Commit: s.Commit,
 			Postings: postings, Refusals: s.Refused,
 		})

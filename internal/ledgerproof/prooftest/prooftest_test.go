@@ -19,7 +19,7 @@ type fatal struct {
 
 func (f *fatal) Helper() {}
 
-func (f *fatal) Fatalf(format string, args ...any) { f.said = format }
+func (f *fatal) Fatalf(format string, _ ...any) { f.said = format }
 
 func TestRequireSound(t *testing.T) {
 	t.Parallel()
