@@ -40,8 +40,8 @@ func TestMetrics(t *testing.T) {
 		`authservice_http_refusals_total\{code="insufficient_credits"\} 1`,
 		`authservice_http_refusals_total\{code="invalid_credentials"\} 2`,
 		`authservice_http_refusals_total\{code="too_many_attempts"\} 1`,
-		`authservice_http_database_seconds_total\{operation="registerUser"\} \d`,
-		`authservice_http_database_statements_total\{operation="registerUser"\} [1-9]`,
+		`authservice_http_database_seconds_total\{operation="debitMyCredits"\} \d`,
+		`authservice_http_database_statements_total\{operation="debitMyCredits"\} [1-9]`,
 		`authservice_limit_hits_total\{limit="login_pair"\} 1`,
 		`authservice_password_hashes_total [1-9]`,
 		`authservice_password_hashes_waiting 0`,
@@ -49,19 +49,13 @@ func TestMetrics(t *testing.T) {
 		`authservice_database_connections\{state="idle"\} \d`,
 		`authservice_job_attempts_total\{kind="mail",outcome="done"\} [1-9]`,
 		`authservice_job_duration_seconds_count\{kind="mail"\} [1-9]`,
-		`authservice_ledger_batch_operations_sum 3`,
-		`authservice_ledger_batch_commit_seconds_count [1-3]`,
-		`authservice_ledger_postings_total\{type="grant"\} 1`,
-		`authservice_ledger_postings_total\{type="debit"\} 1`,
-		`authservice_ledger_refusals_total\{code="insufficient_credits"\} 1`,
+		`authservice_ledger_batch_operations_count \d`,
+		`authservice_ledger_batch_commit_seconds_count \d`,
 		`authservice_log_lines_total\{level="warn"\} [1-9]`,
 		`go_goroutines [1-9]`,
 		`process_resident_memory_bytes [1-9]`,
 	} {
 		require.Eventually(t, func() bool { return regexp.MustCompile(`(?m)^` + line).MatchString(s.scrape(t)) }, eventually, aMoment, line)
-	}
-	for _, action := range []string{"credits_granted", "credits_debited"} {
-		require.Equal(t, 1, strings.Count(s.logs.String(), `"event.action":"`+action+`"`), action)
 	}
 }
 

@@ -85,7 +85,7 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *tele
 	if err != nil {
 		return nil, err
 	}
-	credits := creditledger.Options{LowBalance: c.Mail.LowBalance, Log: t.Logger("ledger"), Observe: batchCommitted(t)}
+	credits := creditledger.Options{LowBalance: c.Mail.LowBalance}
 	if mailer != nil {
 		credits.Notify = d.tellOfCredits
 	}

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/authservice/authservice/internal/config"
-	"github.com/authservice/authservice/internal/creditledger"
 	"github.com/authservice/authservice/internal/jobs"
 	"github.com/authservice/authservice/internal/telemetry"
 )
@@ -133,18 +132,4 @@ func jobOptions(t *telemetry.Telemetry) jobs.Options {
 // limitHit counts under the action's name, as names of metrics are written.
 func limitHit(t *telemetry.Telemetry) func(action string) {
 	return func(action string) { t.LimitHit(strings.ReplaceAll(action, " ", "_")) }
-}
-
-// batchCommitted counts what the ledger commits.
-func batchCommitted(t *telemetry.Telemetry) func(context.Context, creditledger.BatchStats) {
-	return func(_ context.Context, s creditledger.BatchStats) {
-		postings := make(map[string]int, len(s.Posted))
-		for kind, n := range s.Posted {
-			postings[string(kind)] = n
-		}
-		t.LedgerCommitted(telemetry.LedgerBatch{
-			Operations: s.Operations, Accounts: s.Accounts, Wait: s.Waited, Locked: s.Locked, Commit: s.Commit,
-			Postings: postings, Refusals: s.Refused,
-		})
-	}
 }

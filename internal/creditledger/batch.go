@@ -30,11 +30,9 @@ type BatchStats struct {
 	Operations int                     // taken together
 	Accounts   int                     // locked for them
 	Waited     time.Duration           // of the operation that waited longest in the queue
-	Locked     time.Duration           // during which the accounts were locked
-	Commit     time.Duration           // of which writing and committing took so long
+	Took       time.Duration           // from the first statement to the commit
 	Posted     map[TransactionType]int // transactions
 	HoldEvents map[HoldEventType]int
-	Refused    map[string]int // requests, by code
 }
 
 // batch is operations that are posted in one database transaction.
@@ -48,8 +46,6 @@ type batch struct {
 
 	kept    []keptKey // to be stored
 	replays []*operation
-
-	began, locked, decided, committed time.Time
 }
 
 // keptKey is what is to be remembered of an operation.
@@ -84,32 +80,29 @@ func (l *Ledger) postBatch(ops []*operation, wait bool) (locked []*operation) {
 }
 
 func (l *Ledger) tryBatch(ctx context.Context, ops []*operation, wait bool) (locked []*operation, err error) {
+	began := time.Now()
 	conn, err := l.pool.Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("acquiring a connection: %w", err)
 	}
-	b := &batch{l: l, ctx: ctx, conn: conn.Conn(), ops: ops, desk: newDesk(), keys: map[key]dbgen.IdempotencyKey{}, began: time.Now()}
+	b := &batch{l: l, ctx: ctx, conn: conn.Conn(), ops: ops, desk: newDesk(), keys: map[key]dbgen.IdempotencyKey{}}
 	defer func() {
 		if conn.Conn().PgConn().TxStatus() != 'I' && !conn.Conn().IsClosed() {
 			_, _ = conn.Exec(ctx, "rollback")
 		}
 		conn.Release()
 		if err == nil {
-			b.answer()
+			b.answer(began)
 		}
 	}()
 	if locked, err = b.load(wait); err != nil { //nolint:contextcheck // the batch carries it
 		return nil, err
 	}
-	b.locked = time.Now()
 	err = b.decide()
 	if err != nil {
 		return nil, err
 	}
-	b.decided = time.Now()
-	err = b.write() //nolint:contextcheck // the batch carries it
-	b.committed = time.Now()
-	return locked, err
+	return locked, b.write() //nolint:contextcheck // the batch carries it
 }
 
 // decide decides all operations one by one, each on what those before it left.
@@ -165,9 +158,9 @@ func (b *batch) decideOne(op *operation) (err error) {
 }
 
 // answer tells the callers, after the commit.
-func (b *batch) answer() {
+func (b *batch) answer(began time.Time) {
 	if b.l.o.Observe != nil {
-		b.l.o.Observe(b.ctx, b.stats())
+		b.l.o.Observe(b.ctx, b.stats(began))
 	}
 	replayed := make(map[*operation]bool, len(b.replays))
 	for _, op := range b.replays {
@@ -182,19 +175,13 @@ func (b *batch) answer() {
 	}
 }
 
-func (b *batch) stats() BatchStats {
+func (b *batch) stats(began time.Time) BatchStats {
 	s := BatchStats{
-		Operations: len(b.ops), Accounts: len(b.accounts), Locked: b.committed.Sub(b.locked), Commit: b.committed.Sub(b.decided),
-		Posted: map[TransactionType]int{}, HoldEvents: map[HoldEventType]int{}, Refused: map[string]int{},
+		Operations: len(b.ops), Accounts: len(b.accounts), Took: time.Since(began),
+		Posted: map[TransactionType]int{}, HoldEvents: map[HoldEventType]int{},
 	}
 	for _, op := range b.ops {
-		s.Waited = max(s.Waited, b.began.Sub(op.began))
-		switch refused := op.outcome.refused; {
-		case op.err != nil:
-			s.Refused[apperr.From(op.err).Code]++
-		case refused != nil && refused.Reason != nil:
-			s.Refused[refused.Reason.Code]++
-		}
+		s.Waited = max(s.Waited, began.Sub(op.began))
 	}
 	for _, a := range b.accounts {
 		for _, t := range a.posted {

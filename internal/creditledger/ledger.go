@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -63,8 +62,6 @@ type Options struct {
 	// Notify is called in the transaction of a posting, with what users are to be
 	// told of it; nil for nobody.
 	Notify func(context.Context, pgx.Tx, []Notice) error
-	// Log gets a line for each transaction that a request makes; nil for none.
-	Log *slog.Logger
 	// Observe is called after each batch; nil for nobody.
 	Observe func(context.Context, BatchStats)
 }

@@ -113,9 +113,6 @@ func (l *Ledger) post(ctx context.Context, op *operation) (outcome, error) {
 	if op.err == nil && op.outcome.refused != nil {
 		op.err = op.outcome.refused
 	}
-	if op.err == nil {
-		l.log(ctx, op.outcome)
-	}
 	return op.outcome, op.err
 }
 
