@@ -68,7 +68,7 @@ func TestLogs_Golden(t *testing.T) {
 		do    func() (requestID string)
 		lines int
 	}{
-		{"success", debit(`{"amount":1}`), 1},
+		{"success", debit(`{"amount":1}`), 2},
 		{"refusal", debit(`{"amount":1000}`), 1},
 		{"validation_error", debit(`{"amount":0,"metadata":[]}`), 1},
 		{"login_success", logIn(testPassword), 2},

@@ -85,7 +85,9 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *tele
 	if err != nil {
 		return nil, err
 	}
-	credits := creditledger.Options{LowBalance: c.Mail.LowBalance}
+	credits := creditledger.Options{
+		LowBalance: c.Mail.LowBalance, Observe: observeLedger(t), Together: t.Together("ledger batch"), Log: t.Logger("ledger"),
+	}
 	if mailer != nil {
 		credits.Notify = d.tellOfCredits
 	}
@@ -93,7 +95,7 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *tele
 	d.identity = identity.New(pool, identity.Rooms{
 		Tokens: d.tokens, Audit: d.audit, Limiter: d.limits, Jobs: d.jobs, Sealer: sealer, Mailer: mailer,
 		UserCreated: d.ledger.OpenAccount, UserDeleted: d.ledger.CloseAccount,
-	}, identityOptions(c, key))
+	}, identityOptions(c, key, t))
 	d.checkpointer = ledgerproof.NewCheckpointer(pool, tokens.DeriveKey(key, "ledger checkpoints"), time.Now)
 	d.registerJobs(t.Logger("jobs"))
 	d.registerCheckpoints(t.Logger("ledger"), c.Ledger.CheckpointInterval)
@@ -143,7 +145,7 @@ func nonEmpty(s string) []string {
 	return []string{s}
 }
 
-func identityOptions(c config.Config, key []byte) identity.Options {
+func identityOptions(c config.Config, key []byte, t *telemetry.Telemetry) identity.Options {
 	l := c.Limit
 	return identity.Options{
 		Passwords: identity.PasswordOptions{
@@ -162,7 +164,7 @@ func identityOptions(c config.Config, key []byte) identity.Options {
 			RegisterPerAddress: ratelimit.Rate(l.Register), MailPerAddress: ratelimit.Rate(l.MailAddress), MailPerAccount: ratelimit.Rate(l.MailAccount),
 			LinkPerAddress: ratelimit.Rate(l.Link), RefreshPerAddress: ratelimit.Rate(l.Refresh), ConfirmPerSession: ratelimit.Rate(l.Confirm),
 		},
-		Now: time.Now,
+		Now: time.Now, Together: t.Together("who calls"),
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/authservice/authservice/internal/config"
+	"github.com/authservice/authservice/internal/creditledger"
 	"github.com/authservice/authservice/internal/jobs"
 	"github.com/authservice/authservice/internal/telemetry"
 )
@@ -127,6 +128,24 @@ func (d *domain) observe(t *telemetry.Telemetry) {
 func jobOptions(t *telemetry.Telemetry) jobs.Options {
 	// Without a database River complains about each of its loops every second.
 	return jobs.Options{Log: t.Logger("jobs"), RiverLog: telemetry.Seldom(t.Logger("river"), time.Minute), Watcher: t.Jobs()}
+}
+
+// observeLedger counts what the ledger's batches bring about.
+func observeLedger(t *telemetry.Telemetry) func(context.Context, creditledger.BatchStats) {
+	return func(_ context.Context, s creditledger.BatchStats) {
+		t.LedgerCommitted(telemetry.LedgerBatch{
+			Operations: s.Operations, Accounts: s.Accounts, Waited: s.Waited, Took: s.Took,
+			Postings: byName(s.Posted), HoldEvents: byName(s.HoldEvents),
+		})
+	}
+}
+
+func byName[K ~string](counts map[K]int) map[string]int {
+	named := make(map[string]int, len(counts))
+	for name, n := range counts {
+		named[string(name)] = n
+	}
+	return named
 }
 
 // limitHit counts under the action's name, as names of metrics are written.

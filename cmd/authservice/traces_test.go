@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -17,6 +18,8 @@ import (
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/authservice/authservice/api/authclient"
 )
 
 // spans collects what a service exports over OTLP.
@@ -97,6 +100,9 @@ func TestTraces(t *testing.T) {
 	response, body := s.anonymous(t).send(t, http.MethodPost, "/v1/auth/register", `{"email":"`+email+`","password":"`+testPassword+`"}`,
 		"Traceparent", "00-"+traceID+"-"+callers+"-01")
 	require.Equal(t, 201, response.StatusCode, string(body))
+	var session authclient.Session
+	require.NoError(t, json.Unmarshal(body, &session))
+	user := s.withSession(t, session)
 	require.Regexp(t, "^00-"+traceID+"-[0-9a-f]{16}-01$", response.Header.Get("Traceresponse"))
 	_, _ = mailed(t, box, email, "Confirm")
 
@@ -133,9 +139,20 @@ func TestTraces(t *testing.T) {
 	require.Eventually(t, func() bool { return got.of(traceOf[:32])["getMe"] != nil }, eventually, aMoment)
 	require.Equal(t, "authentication_required", attributes(got.of(traceOf[:32])["getMe"])["error.code"])
 
+	// Queries that requests share are in the trace of one of them.
+	s.admin(t).grant(t, user.id(), 10)
+	const debitID = "5bf92f3577b34da6a3ce929d0e0e4737"
+	response, body = user.send(t, http.MethodPost, "/v1/me/credits/debits", `{"amount":3}`, "Idempotency-Key", "k", "Traceparent", "00-"+debitID+"-"+callers+"-01")
+	require.Equal(t, 201, response.StatusCode, string(body))
+
 	// Probes are not traced; nor does anything personal get into a trace.
 	_, _ = s.anonymous(t).send(t, http.MethodGet, "/health/ready", "")
-	require.Zero(t, s.stop())
+	require.Zero(t, s.stop(), "sends what waits")
+	found = got.of(debitID)
+	requireParents(t, found, "SessionCallers", "who calls", "debitMyCredits", "POST /v1/me/credits/debits")
+	requireParents(t, found, "ledger batch", "debitMyCredits")
+	require.Contains(t, found, "CreditTransactionInsertMany")
+	require.Contains(t, found, "COMMIT")
 	got.mu.Lock()
 	defer got.mu.Unlock()
 	for _, span := range got.all {

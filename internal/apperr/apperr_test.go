@@ -115,7 +115,6 @@ func TestError_StackTrace(t *testing.T) {
 	for name, f := range map[string]func(){
 		"Panic":   func() { panic("on purpose") },
 		"Runtime": func() { _ = []int{}[len(name())] },
-		"Nil":     func() { var e *apperr.Error; _ = e.Code }, //nolint:govet // on purpose
 	} {
 		func() {
 			defer func() {

@@ -79,10 +79,20 @@ func (l *Ledger) postBatch(ops []*operation, wait bool) (locked []*operation) {
 	}
 }
 
+func callersOf(ops []*operation) []context.Context {
+	callers := make([]context.Context, len(ops))
+	for i, op := range ops {
+		callers[i] = op.ctx
+	}
+	return callers
+}
+
 func (l *Ledger) tryBatch(ctx context.Context, ops []*operation, wait bool) (locked []*operation, err error) {
 	began := time.Now()
+	ctx, ended := l.o.Together.Begin(ctx, callersOf(ops))
 	conn, err := l.pool.Acquire(ctx)
 	if err != nil {
+		ended()
 		return nil, fmt.Errorf("acquiring a connection: %w", err)
 	}
 	b := &batch{l: l, ctx: ctx, conn: conn.Conn(), ops: ops, desk: newDesk(), keys: map[key]dbgen.IdempotencyKey{}}
@@ -91,6 +101,7 @@ func (l *Ledger) tryBatch(ctx context.Context, ops []*operation, wait bool) (loc
 			_, _ = conn.Exec(ctx, "rollback")
 		}
 		conn.Release()
+		ended()
 		if err == nil {
 			b.answer(began)
 		}
@@ -161,6 +172,9 @@ func (b *batch) decideOne(op *operation) (err error) {
 func (b *batch) answer(began time.Time) {
 	if b.l.o.Observe != nil {
 		b.l.o.Observe(b.ctx, b.stats(began))
+	}
+	if b.l.o.Log != nil {
+		b.l.logRecord(b.ctx, b.shareRecords())
 	}
 	replayed := make(map[*operation]bool, len(b.replays))
 	for _, op := range b.replays {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -64,6 +65,11 @@ type Options struct {
 	Notify func(context.Context, pgx.Tx, []Notice) error
 	// Observe is called after each batch; nil for nobody.
 	Observe func(context.Context, BatchStats)
+	// Together hears of each batch; nil for nobody.
+	Together pgdb.Together
+	// Log gets a line for each transaction and each change of a hold, with the
+	// context of whoever asked for it; nil for none.
+	Log *slog.Logger
 }
 
 // Notice is something that a user may want to know of a posting.

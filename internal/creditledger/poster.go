@@ -47,12 +47,14 @@ type operation struct {
 	weight            int // how many operations it stands for, at least 1
 	decide            func(*desk, *Request) (outcome, error)
 
-	state atomic.Int32 // stateWaiting, until it is taken or abandoned
-	began time.Time    // when it was queued
+	ctx   context.Context //nolint:containedctx // of its caller, for logs and traces
+	state atomic.Int32    // stateWaiting, until it is taken or abandoned
+	began time.Time       // when it was queued
 	done  chan struct{}
 	// What became of it; to be read after done.
 	outcome outcome
 	err     error
+	record  record
 }
 
 // named is something of an account that has an id of its own.
@@ -99,7 +101,7 @@ func (l *Ledger) post(ctx context.Context, op *operation) (outcome, error) {
 		return outcome{}, err
 	}
 	op.weight = max(op.weight, 1)
-	op.began = time.Now()
+	op.ctx, op.began = ctx, time.Now()
 	op.done = make(chan struct{})
 	if err := l.poster.add(op); err != nil {
 		return outcome{}, err
@@ -107,9 +109,15 @@ func (l *Ledger) post(ctx context.Context, op *operation) (outcome, error) {
 	select {
 	case <-op.done:
 	case <-ctx.Done():
-		op.state.CompareAndSwap(stateWaiting, stateAbandoned)
+		if !op.state.CompareAndSwap(stateWaiting, stateAbandoned) {
+			go func() { // it is being done all the same
+				<-op.done
+				l.logRecord(context.WithoutCancel(ctx), op.record)
+			}()
+		}
 		return outcome{}, ctx.Err()
 	}
+	l.logRecord(ctx, op.record)
 	if op.err == nil && op.outcome.refused != nil {
 		op.err = op.outcome.refused
 	}

@@ -68,8 +68,9 @@ type Options struct {
 
 	LowBalance int64 // credits, in the smallest unit, of fewer than which people are warned
 
-	Limits Limits
-	Now    func() time.Time
+	Limits   Limits
+	Now      func() time.Time
+	Together pgdb.Together // hears of queries that requests share; nil for nobody
 }
 
 // Service is the accounts of all users. Its methods may be called
@@ -89,7 +90,7 @@ type Service struct {
 // New returns a service on a migrated database.
 func New(pool *pgxpool.Pool, rooms Rooms, o Options) *Service {
 	s := &Service{Rooms: rooms, pool: pool, q: dbgen.New(), hasher: newHasher(o.Passwords), o: o}
-	s.sessions, s.apiKeys = pgdb.NewLookup(s.callers), pgdb.NewLookup(s.findAPIKeys)
+	s.sessions, s.apiKeys = pgdb.NewLookup(s.callers, o.Together), pgdb.NewLookup(s.findAPIKeys, o.Together)
 	return s
 }
 

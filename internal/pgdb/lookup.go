@@ -18,28 +18,31 @@ const (
 // idle one waits for nobody. It keeps nothing: each answer comes from a query
 // that began after its caller had asked.
 type Lookup[K comparable, V any] struct {
-	query   func(context.Context, []K) (map[K]V, error)
-	mu      sync.Mutex
-	next    *lookup[K, V] // that will begin when a lane is free
-	running int
+	query    func(context.Context, []K) (map[K]V, error)
+	together Together
+	mu       sync.Mutex
+	next     *lookup[K, V] // that will begin when a lane is free
+	running  int
 }
 
 // lookup is one query and those who wait for it.
 type lookup[K comparable, V any] struct {
-	keys  map[K]struct{}
-	done  chan struct{}
-	found map[K]V
-	err   error
+	keys    map[K]struct{}
+	callers []context.Context
+	done    chan struct{}
+	found   map[K]V
+	err     error
 }
 
 // NewLookup returns a Lookup that finds what there is of many keys by query.
-func NewLookup[K comparable, V any](query func(context.Context, []K) (map[K]V, error)) *Lookup[K, V] {
-	return &Lookup[K, V]{query: query}
+// together hears of each; nil for nobody.
+func NewLookup[K comparable, V any](query func(context.Context, []K) (map[K]V, error), together Together) *Lookup[K, V] {
+	return &Lookup[K, V]{query: query, together: together}
 }
 
 // Get returns what there is at key.
 func (l *Lookup[K, V]) Get(ctx context.Context, key K) (value V, found bool, err error) {
-	q := l.join(key)
+	q := l.join(ctx, key)
 	select {
 	case <-q.done:
 		value, found = q.found[key]
@@ -49,7 +52,7 @@ func (l *Lookup[K, V]) Get(ctx context.Context, key K) (value V, found bool, err
 	}
 }
 
-func (l *Lookup[K, V]) join(key K) *lookup[K, V] {
+func (l *Lookup[K, V]) join(ctx context.Context, key K) *lookup[K, V] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.next == nil {
@@ -57,6 +60,7 @@ func (l *Lookup[K, V]) join(key K) *lookup[K, V] {
 	}
 	q := l.next
 	q.keys[key] = struct{}{}
+	q.callers = append(q.callers, ctx)
 	if l.running < lookupLanes {
 		l.running++
 		l.next = nil
@@ -82,6 +86,8 @@ func (l *Lookup[K, V]) answer(q *lookup[K, V]) {
 	defer close(q.done)
 	ctx, cancel := context.WithTimeout(context.Background(), lookupTimeout)
 	defer cancel()
+	ctx, ended := l.together.Begin(ctx, q.callers)
+	defer ended()
 	keys := make([]K, 0, len(q.keys))
 	for key := range q.keys {
 		keys = append(keys, key)

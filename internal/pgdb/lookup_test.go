@@ -19,6 +19,8 @@ func TestLookup_SharesTheNextQuery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var asked [][]int
+		var begun []int
+		ended := 0
 		state, gate := "old", make(chan struct{})
 		lookup := pgdb.NewLookup(func(_ context.Context, keys []int) (map[int]string, error) {
 			slices.Sort(keys)
@@ -26,6 +28,9 @@ func TestLookup_SharesTheNextQuery(t *testing.T) {
 			answer := map[int]string{1: state, 2: state, 3: state}
 			<-gate
 			return answer, nil
+		}, func(ctx context.Context, callers []context.Context) (context.Context, func()) {
+			begun = append(begun, len(callers))
+			return ctx, func() { ended++ }
 		})
 		got := map[int]string{}
 		get := func(caller, key int) {
@@ -55,13 +60,15 @@ func TestLookup_SharesTheNextQuery(t *testing.T) {
 
 		get(7, 1)
 		require.Len(t, asked, 4, "nothing is kept")
+		require.Equal(t, []int{1, 1, 4, 1}, begun, "callers of each query")
+		require.Equal(t, 4, ended)
 	})
 }
 
 func TestLookup_Fails(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("away")
-	lookup := pgdb.NewLookup(func(context.Context, []int) (map[int]string, error) { return nil, cause })
+	lookup := pgdb.NewLookup(func(context.Context, []int) (map[int]string, error) { return nil, cause }, nil)
 	_, found, err := lookup.Get(t.Context(), 1)
 	require.ErrorIs(t, err, cause)
 	require.False(t, found)
@@ -75,7 +82,7 @@ func TestLookup_CallerLeaves(t *testing.T) {
 		lookup := pgdb.NewLookup(func(ctx context.Context, _ []int) (map[int]string, error) {
 			<-gate
 			return map[int]string{1: "one"}, ctx.Err()
-		})
+		}, nil)
 		left, cancel := context.WithCancel(t.Context())
 		errs := make(chan error, 1)
 		go func() { _, _, err := lookup.Get(left, 1); errs <- err }()

@@ -38,7 +38,7 @@ func everyMetric(t *testing.T) *prometheus.Registry {
 	m.RequestDone("op", 500, "code", time.Second, DatabaseUse{Statements: 1})
 	m.LimitHit("l")
 	m.JobDone("k", JobDone, time.Second)
-	m.LedgerCommitted(LedgerBatch{Postings: map[string]int{"debit": 1}, Refusals: map[string]int{"c": 1}})
+	m.LedgerCommitted(LedgerBatch{Postings: map[string]int{"debit": 1}, HoldEvents: map[string]int{"placed": 1}})
 	return m.registry
 }
 

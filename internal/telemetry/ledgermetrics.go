@@ -8,18 +8,17 @@ import (
 
 // LedgerBatch is what one commit of the ledger brought about.
 type LedgerBatch struct {
-	Operations int           // requests that were answered by it
-	Accounts   int           // that it locked
-	Wait       time.Duration // of the oldest request, until the batch began
-	Locked     time.Duration // during which the accounts were locked
-	Commit     time.Duration
+	Operations int            // that it answered
+	Accounts   int            // that it locked
+	Waited     time.Duration  // of the oldest operation, until the batch began
+	Took       time.Duration  // from the first statement to the commit
 	Postings   map[string]int // transactions, by type
-	Refusals   map[string]int // requests that were refused, by code
+	HoldEvents map[string]int // changes of holds, by type
 }
 
 type ledgerMetrics struct {
-	operations, accounts, wait, locked, commit prometheus.Histogram
-	postings, refusals                         *prometheus.CounterVec
+	operations, accounts, waited, took prometheus.Histogram
+	postings, holdEvents               *prometheus.CounterVec
 }
 
 func newLedgerMetrics() ledgerMetrics {
@@ -27,31 +26,29 @@ func newLedgerMetrics() ledgerMetrics {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Subsystem: "ledger", Name: name, Help: help, Buckets: buckets})
 	}
 	return ledgerMetrics{
-		operations: histogram("batch_operations", "Requests that one commit of the ledger answered.", batchBuckets),
-		accounts:   histogram("batch_accounts", "Accounts that one commit of the ledger touched.", batchBuckets),
-		wait:       histogram("batch_wait_seconds", "How long the oldest request of a batch waited for it to begin.", secondsBuckets),
-		locked:     histogram("batch_locked_seconds", "How long a batch held the locks of its accounts.", secondsBuckets),
-		commit:     histogram("batch_commit_seconds", "How long the commit of a batch took.", secondsBuckets),
+		operations: histogram("batch_operations", "Operations that one commit of the ledger answered.", batchBuckets),
+		accounts:   histogram("batch_accounts", "Accounts that one commit of the ledger locked.", batchBuckets),
+		waited:     histogram("batch_wait_seconds", "How long the oldest operation of a batch waited for it to begin.", secondsBuckets),
+		took:       histogram("batch_commit_seconds", "How long a batch took, from its first statement to its commit.", secondsBuckets),
 		postings:   counter("ledger_postings_total", "Transactions of the ledger, by type.", "type"),
-		refusals:   counter("ledger_refusals_total", "Requests that the ledger refused, by code.", "code"),
+		holdEvents: counter("ledger_hold_events_total", "Changes of holds, by type.", "type"),
 	}
 }
 
 func (l ledgerMetrics) register(r *prometheus.Registry) {
-	r.MustRegister(l.operations, l.accounts, l.wait, l.locked, l.commit, l.postings, l.refusals)
+	r.MustRegister(l.operations, l.accounts, l.waited, l.took, l.postings, l.holdEvents)
 }
 
 // LedgerCommitted counts a commit of the ledger.
 func (m *Metrics) LedgerCommitted(b LedgerBatch) {
 	m.ledger.operations.Observe(float64(b.Operations))
 	m.ledger.accounts.Observe(float64(b.Accounts))
-	m.ledger.wait.Observe(b.Wait.Seconds())
-	m.ledger.locked.Observe(b.Locked.Seconds())
-	m.ledger.commit.Observe(b.Commit.Seconds())
+	m.ledger.waited.Observe(b.Waited.Seconds())
+	m.ledger.took.Observe(b.Took.Seconds())
 	for kind, n := range b.Postings {
 		m.ledger.postings.WithLabelValues(kind).Add(float64(n))
 	}
-	for code, n := range b.Refusals {
-		m.ledger.refusals.WithLabelValues(code).Add(float64(n))
+	for kind, n := range b.HoldEvents {
+		m.ledger.holdEvents.WithLabelValues(kind).Add(float64(n))
 	}
 }

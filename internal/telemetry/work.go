@@ -73,6 +73,12 @@ func (d *database) end(statements, rows int64) {
 	d.rows.Add(rows)
 }
 
+func (d *database) add(u DatabaseUse) {
+	d.time.Add(int64(u.Time))
+	d.statements.Add(u.Statements)
+	d.rows.Add(u.Rows)
+}
+
 func (d *database) use() DatabaseUse {
 	return DatabaseUse{Time: time.Duration(d.time.Load()), Statements: d.statements.Load(), Rows: d.rows.Load()}
 }
