@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -20,7 +22,7 @@ func TestLookup_SharesTheNextQuery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked [][]int
 		var begun []int
-		ended := 0
+		var ended atomic.Int64
 		state, gate := "old", make(chan struct{})
 		lookup := pgdb.NewLookup(func(_ context.Context, keys []int) (map[int]string, error) {
 			slices.Sort(keys)
@@ -30,13 +32,16 @@ func TestLookup_SharesTheNextQuery(t *testing.T) {
 			return answer, nil
 		}, func(ctx context.Context, callers []context.Context) (context.Context, func()) {
 			begun = append(begun, len(callers))
-			return ctx, func() { ended++ }
+			return ctx, func() { ended.Add(1) }
 		})
+		var mu sync.Mutex
 		got := map[int]string{}
 		get := func(caller, key int) {
 			go func() {
 				value, found, err := lookup.Get(t.Context(), key)
 				if err == nil && found {
+					mu.Lock()
+					defer mu.Unlock()
 					got[caller] = value
 				}
 			}()
@@ -61,7 +66,7 @@ func TestLookup_SharesTheNextQuery(t *testing.T) {
 		get(7, 1)
 		require.Len(t, asked, 4, "nothing is kept")
 		require.Equal(t, []int{1, 1, 4, 1}, begun, "callers of each query")
-		require.Equal(t, 4, ended)
+		require.EqualValues(t, 4, ended.Load())
 	})
 }
 
