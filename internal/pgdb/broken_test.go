@@ -126,7 +126,7 @@ func TestOpen_DeadConnections(t *testing.T) {
 
 func TestOpen_AcquireTimeout(t *testing.T) {
 	t.Parallel()
-	pool := open(t, pgtest.New(t).URL, func(o *pgdb.PoolOptions) { o.AcquireTimeout = 50 * time.Millisecond })
+	pool := open(t, pgtest.New(t).URL, func(o *pgdb.PoolOptions) { o.AcquireTimeout = 2 * time.Second })
 	held, err := pool.Acquire(t.Context())
 	require.NoError(t, err)
 	err = pgdb.InTx(t.Context(), pool, func(pgx.Tx) error { return nil })
@@ -135,7 +135,7 @@ func TestOpen_AcquireTimeout(t *testing.T) {
 
 	// The time is for waiting, not for what comes after it.
 	held.Release()
-	_, err = pool.Exec(t.Context(), "SELECT pg_sleep(0.2)")
+	_, err = pool.Exec(t.Context(), "SELECT pg_sleep(2.2)")
 	require.NoError(t, err)
 }
 
