@@ -51,7 +51,7 @@ func (b *bench) mixed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := b.side("40 % balance, 20 % me, 20 % debit, 10 % history, 5 % grant, 5 % refresh", func(i int) script {
+	s := b.side("reads and writes", func(i int) script {
 		m := &mixture{random: newRandom()}
 		for _, part := range mixed {
 			m.scripts = append(m.scripts, part.script(b, accounts, logins)(i))

@@ -124,19 +124,29 @@ func tail(file string) string {
 	return strings.Join(lines[max(0, len(lines)-10):], "\n")
 }
 
-// spawn starts cmd and tells when it has ended. The kernel takes the end of the
-// thread that started a child for our end, so that this thread is kept.
-func spawn(cmd *exec.Cmd) (exited <-chan struct{}, err error) {
-	started, done := make(chan error), make(chan struct{})
+// midwife starts processes on a thread that lives as long as we do: the kernel
+// takes the end of the thread that started a child for our end (dieWithUs).
+var midwife = sync.OnceValue(func() chan<- func() {
+	jobs := make(chan func())
 	go func() {
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-			close(done)
+		for job := range jobs {
+			job()
 		}
 	}()
-	return done, <-started
+	return jobs
+})
+
+// spawn starts cmd and tells when it has ended.
+func spawn(cmd *exec.Cmd) (exited <-chan struct{}, err error) {
+	started, done := make(chan error), make(chan struct{})
+	midwife() <- func() { started <- cmd.Start() }
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = cmd.Wait()
+		close(done)
+	}()
+	return done, nil
 }

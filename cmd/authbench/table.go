@@ -7,26 +7,24 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"unicode/utf8"
 )
 
 // printTable shows results to people.
-func printTable(w io.Writer, results []*result, facts []fact) error {
+func printTable(w io.Writer, results []*result, facts []fact) {
 	if len(results) > 0 {
-		if err := printRates(w, results); err != nil {
-			return err
-		}
+		printRates(w, results)
 	}
 	for _, f := range facts {
 		fmt.Fprintf(w, "\n%s:%s\n", f.Name, f.Goal.in(f.Unit))
 	}
-	return nil
 }
 
-func printRates(w io.Writer, results []*result) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\n\trate\tp50\tp95\tp99\tmax\tCPU per request, µs\t\t\tfloor\tof floor\tby CPU\tothers\t")
-	fmt.Fprintln(t, "\t1/s\tms\tms\tms\tms\tservice\tdatabase\tclient\t1/s\t\t\t%\t")
+func printRates(w io.Writer, results []*result) {
+	rows := [][]string{
+		{"", "rate", "p50", "p95", "p99", "max", "service", "database", "client", "floor", "of floor", "by CPU", "others"},
+		{"", "1/s", "ms", "ms", "ms", "ms", "µs", "µs", "µs", "1/s", "", "", "%"},
+	}
 	for _, r := range results {
 		floorRate, ratio, byCPU := "", "", ""
 		if f := r.Floor; f != nil {
@@ -36,13 +34,13 @@ func printRates(w io.Writer, results []*result) error {
 			}
 		}
 		l := r.Latency
-		fmt.Fprintf(t, "%s: %s\t%s\t%.1f\t%.1f\t%.1f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Scenario, r.Name,
-			rate(r.Rate), l.P50, l.P95, l.P99, l.Max, micros(r.CPU.Service), micros(r.CPU.Database), micros(r.CPU.Client),
-			floorRate, ratio, byCPU, percent(r.Others))
+		rows = append(rows, []string{
+			r.Scenario + ": " + r.Name, rate(r.Rate), fmt.Sprintf("%.1f", l.P50), fmt.Sprintf("%.1f", l.P95), fmt.Sprintf("%.1f", l.P99), fmt.Sprintf("%.0f", l.Max),
+			micros(r.CPU.Service), micros(r.CPU.Database), micros(r.CPU.Client), floorRate, ratio, byCPU, percent(r.Others),
+		})
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
+	fmt.Fprintln(w)
+	printColumns(w, rows)
 	fmt.Fprint(w, legend)
 	for _, r := range results {
 		var notes []string
@@ -59,13 +57,30 @@ func printRates(w io.Writer, results []*result) error {
 			fmt.Fprintf(w, "\n%s: %s\n  %s\n", r.Scenario, r.Name, strings.Join(notes, "\n  "))
 		}
 	}
-	return nil
 }
 
 const legend = `
-of floor: rate / rate of the floor. by CPU: what the floor costs / what a request costs, client included, which is
-what the ratio would come to were nothing waited for. others: processor time of programs that had no part in it.
+service, database, client: processor time per request. of floor: rate / rate of the floor. by CPU: what the floor
+costs / what a request costs, client included; on a machine with other work to do that says more, because programs
+of many processes, as the floor's, get more of it. others: processor time that went to programs with no part in it.
 `
+
+// printColumns puts words to the left, numbers to the right.
+func printColumns(w io.Writer, rows [][]string) {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range rows {
+		line := fmt.Sprintf("%-*s", widths[0], row[0])
+		for i, cell := range row[1:] {
+			line += fmt.Sprintf("  %*s", widths[i+1], cell)
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
+}
 
 // String writes what is known.
 func (c cpu) String() string {
