@@ -90,7 +90,11 @@ func TestTamper_EveryColumn(t *testing.T) {
 		var rows int
 		require.NoError(t, v.conn.QueryRow(t.Context(), "SELECT count(*) FROM "+from).Scan(&rows))
 		for row := range rows {
-			for _, value := range c.forged() {
+			values := c.forged()
+			if row%3 > 0 {
+				values = values[:2] // the others are tried in every third row
+			}
+			for _, value := range values {
 				sql := fmt.Sprintf("UPDATE %s SET %s = %s WHERE (%[2]s)::text IS DISTINCT FROM (%[3]s)::text AND ctid = (SELECT ctid FROM %s ORDER BY ctid OFFSET %d LIMIT 1)",
 					c.table, c.name, value, from, row)
 				err, legal := v.try(t, Options{page: pageSize}, sql)

@@ -265,9 +265,21 @@ func TestTamper_WithNewHashes(t *testing.T) {
 			ended := one[uuid.UUID](f, "SELECT id FROM credit_holds WHERE user_id = {ada} AND status = 'captured'")
 			f.add(f.ada, forged{kind: creditledger.TypeCapture, amount: -1, hold: &ended, burned: []creditledger.Burn{{GrantID: f.open(), Amount: 1}}})
 		}},
-		"CapturedMoreThanWasHeld": {"of hold", func(f *forger) {
-			active := one[uuid.UUID](f, "SELECT id FROM credit_holds WHERE user_id = {ada} AND status = 'active'")
-			f.add(f.ada, forged{kind: creditledger.TypeCapture, amount: -12, hold: &active, burned: []creditledger.Burn{{GrantID: f.open(), Amount: 12}}})
+		"CapturedMoreThanWasHeld": {"it captures 13, but only 12 of hold", func(f *forger) {
+			active := one[uuid.UUID](f, "SELECT id FROM credit_holds WHERE user_id = $1 AND status = 'active'", f.bob)
+			pinned := one[uuid.UUID](f, "SELECT (pinned->0->>'grant_id')::uuid FROM credit_holds WHERE id = $1", active)
+			f.add(f.bob, forged{kind: creditledger.TypeCapture, amount: -13, hold: &active, burned: []creditledger.Burn{{GrantID: pinned, Amount: 13}}})
+		}},
+		"CapturedFromAnotherGrant": {"but the hold pins", func(f *forger) {
+			f.exec("UPDATE credit_transactions SET burned = jsonb_set(burned, '{0,grant_id}', to_jsonb($1::text)) WHERE user_id = {ada} AND type = 'capture' AND amount = -40", f.open())
+			f.rechain(f.ada)
+		}},
+		"CaptureOfAnotherText": {"its text is not that of hold", func(f *forger) {
+			salt, text := make([]byte, 16), "for the winter"
+			sequence := one[int64](f, "SELECT sequence FROM credit_transactions WHERE user_id = {ada} AND type = 'capture' AND amount = -40")
+			f.exec("UPDATE credit_transaction_notes SET salt = $2, description = $3, metadata = NULL WHERE user_id = {ada} AND sequence = $1", sequence, salt, text)
+			f.exec("UPDATE credit_transactions SET note_digest = $2 WHERE user_id = {ada} AND sequence = $1", sequence, creditledger.NoteDigest(salt, creditledger.Note{Description: &text}))
+			f.rechain(f.ada)
 		}},
 		"CaptureWithoutItsEvent": {"the event of the hold that it captures is missing", func(f *forger) {
 			active := one[uuid.UUID](f, "SELECT id FROM credit_holds WHERE user_id = $1 AND status = 'active'", f.bob)
@@ -403,6 +415,13 @@ func TestTamper_WithNewHashes(t *testing.T) {
 			f.exec("INSERT INTO idempotency_keys (caller_id, key, fingerprint, parts, status, created_at) SELECT $1, 'transfer', $2, json_build_array(json_build_object('records', json_build_array(json_build_object('user_id', user_id, 'sequence', sequence + 1)))), 201, updated_at + interval '1 second' FROM credit_accounts WHERE user_id = {bob}", f.caller.ID, make([]byte, 32))
 			f.add(f.bob, forged{kind: creditledger.TypeTransferIn, amount: 5, transfer: ptr(uuid.New()), key: ptr("transfer"), burned: []creditledger.Burn{{GrantID: made, Amount: -5}}})
 		}},
+		"TransferOfLessThanItSays": {"it brought 2, but its grants are of 1 together", func(f *forger) {
+			f.exec("UPDATE credit_transactions SET burned = jsonb_set(burned, '{0,amount}', '1') WHERE user_id = {cy} AND type = 'transfer_out' AND amount = -2")
+			f.exec("UPDATE credit_transactions SET burned = jsonb_set(burned, '{0,amount}', '-1') WHERE user_id = {ada} AND type = 'transfer_in' AND amount = 2")
+			f.exec("UPDATE credit_grants g SET amount = 1 FROM credit_transactions t WHERE t.user_id = {ada} AND t.type = 'transfer_in' AND t.amount = 2 AND g.user_id = t.user_id AND g.sequence = t.sequence")
+			f.rechain(f.cy)
+			f.rechain(f.ada)
+		}},
 		"TransferOfAnotherId": {"consists of 1 transactions, not of two", func(f *forger) {
 			f.exec("UPDATE credit_transactions SET transfer_id = gen_random_uuid() WHERE user_id = {bob} AND type = 'transfer_out'")
 			f.rechain(f.bob)
@@ -457,6 +476,33 @@ func TestTamper_WithNewHashes(t *testing.T) {
 			f.exec("UPDATE credit_hold_events SET idempotency_key = NULL, actor_id = NULL, actor_type = 'system' WHERE user_id = {ada} AND number = 1")
 			f.rechain(f.ada)
 		}},
+		"EventRemoved": {"hold event 5: it is missing; the next one has the number 6", func(f *forger) {
+			f.exec("DELETE FROM credit_hold_events WHERE user_id = {ada} AND number = 5")
+			f.rechain(f.ada)
+		}},
+		"TransactionRemoved": {"transaction 6: it is missing; the next one has the number 7", func(f *forger) {
+			f.exec("DELETE FROM credit_transactions WHERE user_id = {ada} AND sequence = 6")
+			f.rechain(f.ada)
+		}},
+		"PinnedWithANote": {"what it pinned cannot be read", func(f *forger) {
+			f.exec("UPDATE credit_hold_events SET pinned = jsonb_set(pinned, '{0,note}', '1') WHERE user_id = {ada} AND number = 1")
+		}},
+		"BurnedWithANote": {"what it burned cannot be read", func(f *forger) {
+			f.exec("UPDATE credit_transactions SET burned = jsonb_set(burned, '{0,note}', '1') WHERE user_id = {ada} AND sequence = 5")
+		}},
+		"EventApartFromItsCapture": {"its time is not that of its capture", func(f *forger) {
+			f.exec("UPDATE credit_hold_events SET created_at = created_at + interval '1 microsecond' WHERE user_id = {ada} AND type = 'captured' AND status = 'captured'")
+			f.exec("UPDATE credit_holds SET updated_at = updated_at + interval '1 microsecond' WHERE user_id = {ada} AND status = 'captured'")
+			f.rechain(f.ada)
+		}},
+		"EventOfAHoldThatHasEnded": {"is not active: it was never placed, or has ended", func(f *forger) {
+			f.exec("UPDATE credit_hold_events SET hold_id = (SELECT id FROM credit_holds WHERE user_id = {ada} AND status = 'captured') WHERE user_id = {ada} AND type = 'voided' AND amount > 100")
+			f.rechain(f.ada)
+		}},
+		"IncrementThatEnds": {"it says that the hold is voided, but it is active", func(f *forger) {
+			f.exec("UPDATE credit_hold_events SET status = 'voided' WHERE user_id = {ada} AND type = 'incremented'")
+			f.rechain(f.ada)
+		}},
 		"EventWithAText": {"only what places a hold has a text", func(f *forger) {
 			f.exec("UPDATE credit_hold_events SET note_digest = hash WHERE user_id = {ada} AND type = 'voided' AND amount = 50")
 			f.rechain(f.ada)
@@ -506,6 +552,9 @@ func TestTamper_WithNewHashes(t *testing.T) {
 		"DebitThatGives": {"its amount 150 has the wrong sign", func(f *forger) {
 			f.exec("UPDATE credit_transactions SET amount = 150 WHERE user_id = {ada} AND sequence = 5")
 			f.rechain(f.ada)
+		}},
+		"AccountOfNobody": {"there is no such user", func(f *forger) {
+			f.exec("INSERT INTO credit_accounts (user_id, created_at, updated_at) VALUES (gen_random_uuid(), now(), now())")
 		}},
 		"AccountWithoutAnId": {"one has no id", func(f *forger) {
 			f.exec("INSERT INTO users (id, email, created_at, updated_at) VALUES ('00000000-0000-0000-0000-000000000000', 'nobody@example.com', now(), now())")
@@ -565,6 +614,12 @@ func TestTamper_WithNewHashes(t *testing.T) {
 		}},
 		"AccountReopened": {"its user was deleted, but it is open", func(f *forger) {
 			f.exec("UPDATE credit_accounts SET closed_at = NULL WHERE user_id = {eve}")
+		}},
+		"TextAdded": {"it has a text that it was made without", func(f *forger) {
+			f.exec("INSERT INTO credit_transaction_notes SELECT {ada}, 5, salt, description, metadata FROM credit_transaction_notes LIMIT 1")
+		}},
+		"TextOfNothing": {"transaction 1000: there is a text for it, but no such transaction", func(f *forger) {
+			f.exec("INSERT INTO credit_transaction_notes SELECT {ada}, 1000, salt, description, metadata FROM credit_transaction_notes LIMIT 1")
 		}},
 		"TextsBroughtBack": {"its text is still there, although the account was closed", func(f *forger) {
 			f.exec("INSERT INTO credit_transaction_notes SELECT {eve}, 1, salt, description, metadata FROM credit_transaction_notes LIMIT 1")

@@ -146,6 +146,17 @@ func TestTamper_Checkpoints(t *testing.T) {
 		requireBroken(t, tx, Options{}, "checkpoint 4: the account had 7 transactions and 0 hold events at it, but")
 	})
 
+	t.Run("OneRemovedThatChangedNothing", func(t *testing.T) {
+		f, tx := begin(t)
+		for range 3 {
+			_, err := NewCheckpointer(nil, make([]byte, 32), v.clock.Now).makeIn(t.Context(), tx, 0)
+			require.NoError(t, err)
+		}
+		requireSound(t, tx, Options{})
+		f.exec("DELETE FROM ledger_checkpoints WHERE number = 5")
+		requireBroken(t, tx, Options{}, "checkpoint 5: it is missing; the next one has the number 6")
+	})
+
 	t.Run("NewestTransactionsCutOff", func(t *testing.T) {
 		f, tx := begin(t)
 		cutOff := func() {
