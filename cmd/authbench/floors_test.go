@@ -43,7 +43,7 @@ func TestFloor_Credits(t *testing.T) {
 	require.NoError(t, err)
 	_, err = db.Exec(t.Context(), creditsFloorSchema)
 	require.NoError(t, err, "what an interrupted run left is in nobody's way")
-	_, err = db.Exec(t.Context(), "INSERT INTO authbench.accounts (id, balance) VALUES (1, 10)")
+	_, err = db.Exec(t.Context(), "SELECT authbench.fill(2, 10)")
 	require.NoError(t, err)
 
 	call := func(sql string) (result int64, err error) {
@@ -65,10 +65,23 @@ func TestFloor_Credits(t *testing.T) {
 	require.EqualValues(t, 4, after)
 	_, err = call("SELECT authbench.capture(1, 1, 2)")
 	require.ErrorContains(t, err, "not active")
-	held, err := call("SELECT held FROM authbench.accounts")
+	held, err := call("SELECT held FROM authbench.accounts WHERE id = 1")
 	require.NoError(t, err)
 	require.Zero(t, held)
 	rows, err := call("SELECT count(*) FROM authbench.transactions")
+	require.NoError(t, err)
+	require.EqualValues(t, 2, rows)
+
+	for _, want := range []int64{7, 4} {
+		after, err = call("SELECT authbench.spend(2, 3)")
+		require.NoError(t, err)
+		require.Equal(t, want, after)
+	}
+	_, err = call("SELECT authbench.spend(2, 5)")
+	require.ErrorContains(t, err, "insufficient credits")
+	rows, err = call(`SELECT count(*) FROM authbench.credit_transactions t JOIN authbench.idempotency_keys k USING (user_id, sequence)
+		JOIN authbench.credit_grants g ON g.id = (t.burned->0->>'grant_id')::uuid AND g.remaining = 4
+		WHERE t.amount = -3 AND t.balance_after = 10 - 3 * t.sequence`)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, rows)
 }

@@ -19,6 +19,7 @@ type result struct {
 	CPU         cpu              `json:"cpu_us_per_request"`
 	Others      *float64         `json:"others,omitempty"` // share of the processors that went to other programs
 	Floor       *floor           `json:"floor,omitempty"`
+	Bare        *floor           `json:"bare,omitempty"` // the floor of a floor: less than the same work
 	Goals       []goal           `json:"goals,omitempty"`
 }
 

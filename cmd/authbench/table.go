@@ -47,6 +47,9 @@ func printRates(w io.Writer, results []*result) {
 		if r.Floor != nil {
 			notes = append(notes, fmt.Sprintf("floor: %s; CPU each: %s", r.Floor.What, r.Floor.CPU))
 		}
+		if r.Bare != nil {
+			notes = append(notes, fmt.Sprintf("bare: %s; %s/s, CPU each: %s; rate / bare %.2f", r.Bare.What, rate(r.Bare.Rate), r.Bare.CPU, r.Rate/r.Bare.Rate))
+		}
 		for _, g := range r.Goals {
 			notes = append(notes, g.String())
 		}
