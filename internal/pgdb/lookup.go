@@ -2,18 +2,15 @@ package pgdb
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 )
 
-const (
-	// lookupLanes is how many queries of one Lookup are under way at once.
-	lookupLanes = 2
-	// lookupTimeout bounds a query whose callers have all gone.
-	lookupTimeout = 10 * time.Second
-)
+// lookupTimeout bounds a query whose callers have all gone.
+const lookupTimeout = 10 * time.Second
 
-// Lookup reads by key for many callers at once: those that ask while queries are
+// Lookup reads by key for many callers at once: those that ask while a query is
 // under way share the next one, so that a busy process makes few queries and an
 // idle one waits for nobody. It keeps nothing: each answer comes from a query
 // that began after its caller had asked.
@@ -21,8 +18,8 @@ type Lookup[K comparable, V any] struct {
 	query    func(context.Context, []K) (map[K]V, error)
 	together Together
 	mu       sync.Mutex
-	next     *lookup[K, V] // that will begin when a lane is free
-	running  int
+	next     *lookup[K, V] // that will begin when the one under way has ended
+	running  bool
 }
 
 // lookup is one query and those who wait for it.
@@ -61,24 +58,27 @@ func (l *Lookup[K, V]) join(ctx context.Context, key K) *lookup[K, V] {
 	q := l.next
 	q.keys[key] = struct{}{}
 	q.callers = append(q.callers, ctx)
-	if l.running < lookupLanes {
-		l.running++
-		l.next = nil
-		go l.run(q)
+	if !l.running {
+		l.running = true
+		go l.run()
 	}
 	return q
 }
 
-// run makes one query after the other, until nobody waits.
-func (l *Lookup[K, V]) run(q *lookup[K, V]) {
-	for q != nil {
-		l.answer(q)
+// run makes one query after the other, until nobody waits. Before each it lets
+// those go first who can ask already: requests come in waves.
+func (l *Lookup[K, V]) run() {
+	for {
+		runtime.Gosched()
 		l.mu.Lock()
-		q, l.next = l.next, nil
-		if q == nil {
-			l.running--
-		}
+		q := l.next
+		l.next = nil
+		l.running = q != nil
 		l.mu.Unlock()
+		if q == nil {
+			return
+		}
+		l.answer(q)
 	}
 }
 
