@@ -37,7 +37,7 @@ type bcryptFloor struct {
 
 // newBcryptFloor takes the cost from a hash of the service.
 func (b *bench) newBcryptFloor(ctx context.Context) (*bcryptFloor, error) {
-	f := &bcryptFloor{cost: 12, slots: max(1, runtime.NumCPU()-1)}
+	f := &bcryptFloor{cost: 12, slots: runtime.NumCPU()}
 	if b.o.bcryptSlots > 0 {
 		f.slots = b.o.bcryptSlots
 	} else if set, err := strconv.Atoi(os.Getenv("AUTH_BCRYPT_CONCURRENCY")); err == nil && set > 0 && b.o.url == "" {

@@ -111,7 +111,7 @@ func rootCommand(stdout, stderr io.Writer) *cobra.Command {
 	f.IntVar(&o.history, "history", 1_000_000, "ledger: transactions of a long history, 0 to leave it out")
 	f.IntVar(&o.openGrants, "open-grants", 1_000, "ledger: open grants of an account that has many, 0 to leave it out")
 	f.IntVar(&o.flood, "flood", 64, "flood: connections that log in")
-	f.IntVar(&o.bcryptSlots, "bcrypt-slots", 0, "register, login: passwords that the service hashes at once (default: all CPUs but one)")
+	f.IntVar(&o.bcryptSlots, "bcrypt-slots", 0, "register, login: passwords that the service hashes at once (default: as many as there are CPUs)")
 	f.IntVar(&o.users, "users", 1_000_000, "growth, load: users to write")
 	f.IntVar(&o.transactions, "transactions", 10_000_000, "growth, load: transactions to write, all users together")
 	f.StringVar(&o.binary, "binary", "", "run this authservice instead of building one")

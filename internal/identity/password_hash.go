@@ -36,7 +36,7 @@ type PasswordOptions struct {
 	Cost            int      // of new bcrypt hashes, 4 to 18
 	Pepper          []byte   // keys the pre-hash of new hashes; empty for none
 	PreviousPeppers [][]byte // with which older hashes still verify
-	Slots           int      // passwords that are hashed at the same time; 0: one for each CPU but one
+	Slots           int      // passwords that are hashed at the same time; 0: half as many as goroutines run at once (GOMAXPROCS)
 	Queue           int      // passwords that wait for it; 0: 32
 }
 

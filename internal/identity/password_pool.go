@@ -15,12 +15,17 @@ const defaultQueue = 32
 
 var errTooManyWaiting = errors.New("too many passwords wait to be hashed")
 
-// hashPool runs what keeps a CPU busy: a few at a time, so that a flood of
-// logins leaves one to everybody else; some more wait their turn, first come
+// refusalDelay is how long who is told to come back waits for that: a client that
+// asks again at once, as in a flood, is kept from asking thousands of times a second.
+const refusalDelay = time.Second
+
+// hashPool runs what keeps a CPU busy: a few at a time, aside, so that a flood of
+// logins leaves the CPUs to everybody else; some more wait their turn, first come
 // first served; and those beyond are told to come back.
 type hashPool struct {
 	slots   chan struct{}
 	queue   int64
+	delay   time.Duration // of a refusal
 	waiting atomic.Int64
 	took    atomic.Int64 // the last run, in nanoseconds
 
@@ -47,12 +52,12 @@ func (s *Service) HashQueue() HashQueue {
 // newHashPool returns a pool with the defaults for what is 0.
 func newHashPool(slots, queue int) *hashPool {
 	if slots == 0 {
-		slots = max(1, runtime.GOMAXPROCS(0)-1)
+		slots = max(1, runtime.GOMAXPROCS(0)/2)
 	}
 	if queue == 0 {
 		queue = defaultQueue
 	}
-	return &hashPool{slots: make(chan struct{}, slots), queue: int64(queue)}
+	return &hashPool{slots: make(chan struct{}, slots), queue: int64(queue), delay: refusalDelay}
 }
 
 // do runs f when a slot is free. Errors: unavailable, when too many wait or ctx
@@ -69,7 +74,7 @@ func (p *hashPool) do(ctx context.Context, f func() error) error {
 		p.done.Add(1)
 		<-p.slots
 	}()
-	return f()
+	return aside(f)
 }
 
 func (p *hashPool) enter(ctx context.Context) error {
@@ -78,10 +83,15 @@ func (p *hashPool) enter(ctx context.Context) error {
 		return nil
 	default:
 	}
-	defer p.waiting.Add(-1)
 	if p.waiting.Add(1) > p.queue {
+		p.waiting.Add(-1)
+		select {
+		case <-time.After(p.delay):
+		case <-ctx.Done():
+		}
 		return p.busy(errTooManyWaiting)
 	}
+	defer p.waiting.Add(-1)
 	select {
 	case p.slots <- struct{}{}:
 		return nil

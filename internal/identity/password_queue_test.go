@@ -76,6 +76,7 @@ func TestHasher_Queue(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			p := newHashPool(3, 10)
+			p.delay = 0
 			entered, leave := make(chan struct{}, 13), make(chan struct{})
 			for range cap(entered) {
 				go p.do(t.Context(), func() error {
@@ -113,9 +114,26 @@ func TestHasher_Queue(t *testing.T) {
 			require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, served)
 		})
 	})
-	t.Run("LeavesACPU", func(t *testing.T) {
+	t.Run("LeavesHalf", func(t *testing.T) {
 		t.Parallel()
-		require.Equal(t, max(1, runtime.GOMAXPROCS(0)-1), cap(cheap(nil).pool.slots))
+		require.Equal(t, max(1, runtime.GOMAXPROCS(0)/2), cap(cheap(nil).pool.slots))
+	})
+	t.Run("RefusesSlowly", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			p := newHashPool(1, 1)
+			p.slots <- struct{}{}
+			p.waiting.Store(1)
+			began := time.Now()
+			requireUnavailable(t, p.do(t.Context(), func() error { return errors.New("not run") }))
+			require.Equal(t, time.Second, time.Since(began))
+
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			requireUnavailable(t, p.do(ctx, func() error { return errors.New("not run") }))
+			require.Equal(t, time.Second+time.Millisecond, time.Since(began), "nobody waits longer than for an answer")
+			require.EqualValues(t, 1, p.waiting.Load(), "nor takes a place")
+		})
 	})
 	t.Run("AsLargeAsAskedFor", func(t *testing.T) {
 		t.Parallel()
@@ -129,6 +147,7 @@ func TestHasher_Queue(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			p := newHashPool(2, 10)
+			p.delay = 0
 			work := func() error { time.Sleep(300 * time.Millisecond); return nil }
 			require.NoError(t, p.do(t.Context(), work))
 			for range 12 {
