@@ -37,6 +37,7 @@ type Token struct {
 	Role      string
 	Scopes    []string
 	ExpiresAt time.Time
+	KeyID     string // of the key that signed it
 }
 
 // Rules are what a token must fulfil besides being signed.
@@ -88,6 +89,7 @@ func (r Rules) Verify(token string, find func(kid string) (*Key, error)) (Token,
 	if err != nil {
 		return Token{}, &Invalid{err}
 	}
+	good.KeyID = h.KeyID
 	return good, nil
 }
 

@@ -2,6 +2,7 @@ package authclient_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -134,9 +135,15 @@ func TestVerifier_KeysGetOld(t *testing.T) {
 	v.advance(6 * time.Minute)
 	v.held = make(chan struct{})
 	v.require(t, token, nil) // does not wait
+	v.issuer.Rotate()
 	close(v.held)
-	require.Eventually(t, func() bool { return v.looks.Load() == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool {
+		_, err := v.Verify(t.Context(), token)
+		return errors.Is(err, authclient.ErrInvalidToken)
+	}, 10*time.Second, time.Millisecond, "what was looked up meanwhile counts")
 
+	token = v.token()
+	v.require(t, token, nil)
 	v.advance(11 * time.Minute)
 	v.issuer.Rotate()
 	v.require(t, token, authclient.ErrInvalidToken) // waits, and so learns that the key is void

@@ -2,11 +2,13 @@ package tokens
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -47,6 +49,7 @@ type Subject struct {
 type Service struct {
 	o    Options
 	keys *keyring
+	good *lru.Cache[[sha256.Size]byte, accesstoken.Token] // seen before
 }
 
 // Open reads the signing keys, making the first one in an empty database.
@@ -59,7 +62,8 @@ func Open(ctx context.Context, pool *pgxpool.Pool, sealer *Sealer, o Options) (*
 	if err := keys.reload(ctx); err != nil {
 		return nil, err
 	}
-	return &Service{o: o, keys: keys}, nil
+	good, err := lru.New[[sha256.Size]byte, accesstoken.Token](rememberedTokens)
+	return &Service{o: o, keys: keys, good: good}, err
 }
 
 // TTL is how long an access token lasts.
