@@ -6,13 +6,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/authservice/authservice/api"
 	"github.com/authservice/authservice/internal/telemetry"
 )
 
@@ -41,5 +44,28 @@ func BenchmarkTell(b *testing.B) {
 				s.tell(c, call, 3*time.Millisecond)
 			}
 		})
+	}
+}
+
+// What it costs to hold a request against the contract.
+func BenchmarkValidate(b *testing.B) {
+	doc, err := openapi3.NewLoader().LoadFromData(api.OpenAPIYAML)
+	require.NoError(b, err)
+	g, err := newGate(doc, nil, 1<<16)
+	require.NoError(b, err)
+	op := g.operations["/v1/users/:user_id/credits/debits"][http.MethodPost]
+	body := `{"amount":125,"reference":"order-8812","description":"Three prints"}`
+	e := echo.New()
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequest(http.MethodPost, "/v1/users/019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d/credits/debits", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Idempotency-Key", "order-8812")
+		c := e.NewContext(r, nil)
+		c.SetParamNames("user_id")
+		c.SetParamValues("019ab5c3-8e21-7d05-b7c2-4f6e8a1b3c5d")
+		if err := op.validate(c, &call{}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
