@@ -52,7 +52,9 @@ func TestBatches_Independent(t *testing.T) {
 	require.EqualValues(t, -50, results[4].Transaction.Amount)
 	require.Equal(t, []any{422, "same_account"}, []any{results[5].Problem.Status, results[5].Problem.Code})
 	require.Equal(t, []any{404, "user_not_found"}, []any{results[6].Problem.Status, results[6].Problem.Code})
-	require.Equal(t, []any{422, "validation_failed"}, []any{results[7].Problem.Status, results[7].Problem.Code})
+	wrong := results[7].Problem
+	require.Equal(t, []any{422, "validation_failed", "/operations/7/expires_at"}, []any{wrong.Status, wrong.Code, wrong.Errors[0].Pointer})
+	require.Regexp(t, `(?m)^authservice_http_refusals_total\{code="same_account"\} 1`, s.scrape(t))
 
 	// What it did is what the lists show.
 	require.Empty(t, cmp.Diff([]authclient.Transaction{results[3].Transfer.Debit, *results[2].Transaction, *grant}, a.history(t), nullables))

@@ -81,11 +81,14 @@ func (d *desk) atomically(r *Request, accounts []uuid.UUID, operations []BulkOpe
 }
 
 func (d *desk) independently(r *Request, operations []BulkOperation) (o outcome, err error) {
-	for _, operation := range operations {
+	for i, operation := range operations {
 		made, err := d.applyOne(r, operation)
 		p := part{made: made}
 		switch {
 		case isRefusal(err):
+			if len(apperr.From(err).Fields) > 0 {
+				err = ofOperation(i, err)
+			}
 			p.status, p.problem = r.Refusal(apperr.From(err))
 		case err != nil:
 			return outcome{}, err

@@ -32,6 +32,9 @@ func (s *server) ApplyCreditBatch(ctx context.Context, r apigen.ApplyCreditBatch
 		if applied.Body.Results[i], err = toBatchResult(result); err != nil {
 			return nil, fmt.Errorf("reading result %d of a batch: %w", i, err)
 		}
+		if problem := applied.Body.Results[i].Problem; problem != nil {
+			s.o.Metrics.Refused(problem.Code)
+		}
 	}
 	return applied, nil
 }

@@ -48,7 +48,7 @@ func NewMetrics(s Service) *Metrics {
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "http_request_duration_seconds", Help: "How long requests took, by operationId.", Buckets: secondsBuckets,
 		}, []string{"operation"}),
-		refusals:   counter("http_refusals_total", "Requests that were answered with a problem, by its code.", "code"),
+		refusals:   counter("http_refusals_total", "Problems that requests, and operations of batches, were answered with, by code.", "code"),
 		dbSeconds:  counter("http_database_seconds_total", "Time that requests waited for the database, by operationId.", "operation"),
 		statements: counter("http_database_statements_total", "Statements that requests sent to the database, by operationId.", "operation"),
 		rows:       counter("http_database_rows_total", "Rows that these returned or changed, by operationId.", "operation"),
@@ -105,7 +105,7 @@ func (m *Metrics) RequestDone(operation string, status int, code string, took ti
 	m.requests.WithLabelValues(operation, statusText(status)).Inc()
 	m.durations.WithLabelValues(operation).Observe(took.Seconds())
 	if code != "" {
-		m.refusals.WithLabelValues(code).Inc()
+		m.Refused(code)
 	}
 	if db.Statements > 0 {
 		m.dbSeconds.WithLabelValues(operation).Add(db.Time.Seconds())
@@ -113,6 +113,10 @@ func (m *Metrics) RequestDone(operation string, status int, code string, took ti
 		m.rows.WithLabelValues(operation).Add(float64(db.Rows))
 	}
 }
+
+// Refused counts a problem by its code: that of a request, or of one operation
+// in a batch that is answered as a whole.
+func (m *Metrics) Refused(code string) { m.refusals.WithLabelValues(code).Inc() }
 
 // statusTexts saves an allocation a request.
 var statusTexts = func() (texts [600]string) {

@@ -109,7 +109,7 @@ authservice_http_requests_in_flight 1
 authservice_http_requests_total{operation="debitMyCredits",status="201"} 1
 authservice_http_requests_total{operation="none",status="404"} 1
 authservice_http_requests_total{operation="x",status="other"} 3
-# HELP authservice_http_refusals_total Requests that were answered with a problem, by its code.
+# HELP authservice_http_refusals_total Problems that requests, and operations of batches, were answered with, by code.
 # TYPE authservice_http_refusals_total counter
 authservice_http_refusals_total{code="not_found"} 1
 # HELP authservice_http_database_seconds_total Time that requests waited for the database, by operationId.
