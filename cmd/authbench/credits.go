@@ -59,6 +59,7 @@ func (b *bench) mixed(ctx context.Context) error {
 		}
 		return m
 	})
+	s.pace = b.o.pace
 	return b.alone(ctx, "mixed", s)
 }
 

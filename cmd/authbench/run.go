@@ -29,6 +29,7 @@ type options struct {
 	accounts            int
 	history, openGrants int
 	flood, bcryptSlots  int
+	pace                float64
 	users, transactions int
 	json                bool
 }
@@ -112,6 +113,7 @@ func rootCommand(stdout, stderr io.Writer) *cobra.Command {
 	f.IntVar(&o.openGrants, "open-grants", 1_000, "ledger: open grants of an account that has many, 0 to leave it out")
 	f.IntVar(&o.flood, "flood", 64, "flood: connections that log in")
 	f.IntVar(&o.bcryptSlots, "bcrypt-slots", 0, "register, login: passwords that the service hashes at once (default: as many as there are CPUs)")
+	f.Float64Var(&o.pace, "pace", 0, "mixed: requests per second, of all connections together, each sent when it is due (default: as many as are answered)")
 	f.IntVar(&o.users, "users", 1_000_000, "growth, load: users to write")
 	f.IntVar(&o.transactions, "transactions", 10_000_000, "growth, load: transactions to write, all users together")
 	f.StringVar(&o.binary, "binary", "", "run this authservice instead of building one")
@@ -131,8 +133,8 @@ func help() string {
 costs on the same machine, measured in turns with it. authbench builds the
 service, runs it as dev does on a private PostgreSQL that keeps what it is told
 (fsync on), and removes all of it afterwards; or it measures the deployment of --url.
-The load is a closed loop: each connection sends its next request when the last
-one is answered.
+The load is a closed loop, but for --pace: each connection sends its next
+request when the last one is answered.
 
 Scenarios:
 `)
@@ -170,8 +172,8 @@ func (o *options) check() error {
 		return errors.New("--connections, --rounds, --accounts, --flood and --users must be 1 or more")
 	case o.duration < time.Second || o.warmup < 0:
 		return errors.New("--duration must be 1s or more, and --warmup not negative")
-	case o.history < 0 || o.openGrants < 0 || o.bcryptSlots < 0:
-		return errors.New("--history, --open-grants and --bcrypt-slots must not be negative")
+	case o.history < 0 || o.openGrants < 0 || o.bcryptSlots < 0 || o.pace < 0:
+		return errors.New("--history, --open-grants, --bcrypt-slots and --pace must not be negative")
 	case o.transactions < o.users:
 		return errors.New("--transactions must not be fewer than --users")
 	}
