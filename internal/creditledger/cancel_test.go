@@ -61,6 +61,19 @@ func TestLedger_Cancelled(t *testing.T) {
 		require.True(t, refusedBy(t, err).Replayed, "a late duplicate never spends")
 	})
 
+	t.Run("TooLate", func(t *testing.T) {
+		t.Parallel()
+		b := b.fork(t)
+		unlock := b.lockAccount(t, b.userID)
+		defer unlock()
+		for _, patience := range []time.Duration{0, 50 * time.Millisecond} {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			_, err := b.ledger.Debit(ctx, b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 10})
+			cancel()
+			require.Equal(t, apperr.Unavailable, apperr.From(err).Kind, "%v", err)
+		}
+	})
+
 	t.Run("WhileItWaits", func(t *testing.T) {
 		t.Parallel()
 		b := b.fork(t)

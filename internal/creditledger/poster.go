@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/pgdb"
 )
 
 // All changes go through the poster, which commits requests in groups: those
@@ -98,7 +99,7 @@ func (l *Ledger) postReceipt(ctx context.Context, op *operation) (Receipt, error
 // is done once or not at all; the caller learns which by sending it again.
 func (l *Ledger) post(ctx context.Context, op *operation) (outcome, error) {
 	if err := ctx.Err(); err != nil {
-		return outcome{}, err
+		return outcome{}, pgdb.Classify(err)
 	}
 	op.weight = max(op.weight, 1)
 	op.ctx, op.began = ctx, time.Now()
@@ -115,7 +116,7 @@ func (l *Ledger) post(ctx context.Context, op *operation) (outcome, error) {
 				l.logRecord(context.WithoutCancel(ctx), op.record)
 			}()
 		}
-		return outcome{}, ctx.Err()
+		return outcome{}, pgdb.Classify(ctx.Err())
 	}
 	l.logRecord(ctx, op.record)
 	if op.err == nil && op.outcome.refused != nil {
