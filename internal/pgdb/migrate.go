@@ -38,9 +38,9 @@ func Rollback(ctx context.Context, url string, log io.Writer) error {
 
 // Migrations lists all migrations in order.
 func Migrations(ctx context.Context, url string) ([]Migration, error) {
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := connect(ctx, url)
 	if err != nil {
-		return nil, fmt.Errorf("reaching the database: %w", err)
+		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	applied, err := appliedVersions(ctx, conn)
@@ -106,18 +106,19 @@ func appliedVersions(ctx context.Context, db querier) (map[string]bool, error) {
 	return applied, nil
 }
 
-// underMigrationLock polls for the lock rather than waiting in it: a waiting
-// statement holds a snapshot, which CREATE INDEX CONCURRENTLY in a migration
-// would wait for in turn.
+// underMigrationLock holds the lock in a transaction of its own, which keeps its
+// connection behind a pooler as well; the lock of a session would stay with one that
+// somebody else gets next.
 func underMigrationLock(ctx context.Context, dbURL string, log io.Writer, do func(*dbmate.DB) error) error {
-	conn, err := pgx.Connect(ctx, dbURL)
+	conn, err := connect(ctx, dbURL)
 	if err != nil {
-		return fmt.Errorf("reaching the database: %w", err)
+		return err
 	}
 	// Closing the connection gives the lock back.
 	defer conn.Close(context.WithoutCancel(ctx))
-	for locked := false; !locked; {
-		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", migrationLock).Scan(&locked); err != nil {
+	for {
+		locked, err := tryMigrationLock(ctx, conn)
+		if err != nil {
 			return fmt.Errorf("taking the migration lock: %w", err)
 		}
 		if locked {
@@ -141,4 +142,38 @@ func underMigrationLock(ctx context.Context, dbURL string, log io.Writer, do fun
 		return fmt.Errorf("migrating: %w", err)
 	}
 	return nil
+}
+
+// tryMigrationLock leaves a transaction open where it gets the lock. It does not wait
+// for it: a waiting statement holds a snapshot, which CREATE INDEX CONCURRENTLY in a
+// migration would wait for in turn (between statements, at this level, there is none),
+// and a connection, of which a pooler may have few.
+func tryMigrationLock(ctx context.Context, conn *pgx.Conn) (locked bool, err error) {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+	if err != nil {
+		return false, err
+	}
+	if _, err := tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
+		return false, err
+	}
+	err = tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(migrationLock)).Scan(&locked)
+	if err != nil || locked {
+		return locked, err
+	}
+	return false, tx.Rollback(ctx)
+}
+
+// connect makes a connection that prepares nothing, which poolers do not like and
+// a few statements do not need.
+func connect(ctx context.Context, url string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("reaching the database: %w", err)
+	}
+	return conn, nil
 }
