@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/authservice/authservice/internal/config"
 	"github.com/authservice/authservice/internal/jobs"
 	"github.com/authservice/authservice/internal/ledgerproof"
 	"github.com/authservice/authservice/internal/pgdb"
@@ -103,7 +104,9 @@ func (e env) verifyLedger(ctx context.Context, o ledgerproof.Options) (ledgerpro
 	if err != nil {
 		return ledgerproof.Report{}, err
 	}
-	pool, err := pgdb.Open(ctx, url, pgdb.PoolOptions{MaxConns: 1, ConnectTimeout: 10 * time.Second})
+	pool, err := pgdb.Open(ctx, url, pgdb.PoolOptions{
+		MaxConns: 1, ConnectTimeout: 10 * time.Second, Pooled: e.setting("AUTH_DATABASE_POOLER") == config.PoolerTransaction,
+	})
 	if err != nil {
 		return ledgerproof.Report{}, fmt.Errorf("DATABASE_URL: %w", err)
 	}

@@ -44,13 +44,18 @@ type domain struct {
 
 // openPool opens the database and watches it, until closePool is called.
 func openPool(ctx context.Context, c config.Config, t *telemetry.Telemetry) (pool *pgxpool.Pool, closePool func(), err error) {
-	watch := pgdb.NewWatch(c.Database.SilenceTimeout, t.Logger("service"))
+	pooled, patience := c.Database.Pooler == config.PoolerTransaction, c.Database.SilenceTimeout
+	if pooled {
+		// A sign of life waits for a connection, as long as those have them that wait for locks.
+		patience += c.Database.LockTimeout
+	}
+	watch := pgdb.NewWatch(patience, t.Logger("service"))
 	pool, err = pgdb.Open(ctx, c.DatabaseURL.Reveal(), pgdb.PoolOptions{
 		MaxConns: c.Database.MaxConns, MinConns: c.Database.MinConns,
 		MaxConnLifetime: c.Database.MaxConnLifetime, MaxConnIdleTime: c.Database.MaxConnIdleTime,
 		ConnectTimeout: c.Database.ConnectTimeout, AcquireTimeout: c.Database.AcquireTimeout,
-		StatementTimeout: c.Database.StatementTimeout, LockTimeout: c.Database.LockTimeout, Watch: watch,
-		Tracer: t.DatabaseTracer(),
+		StatementTimeout: c.Database.StatementTimeout, LockTimeout: c.Database.LockTimeout,
+		Pooled: pooled, Watch: watch, Tracer: t.DatabaseTracer(),
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("DATABASE_URL: %w", err)
@@ -78,7 +83,7 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *tele
 	if d.tokens, err = openTokens(ctx, c, pool, sealer, d.audit); err != nil {
 		return nil, err
 	}
-	if d.jobs, err = jobs.New(pool, jobOptions(t)); err != nil {
+	if d.jobs, err = jobs.New(pool, jobOptions(c, t)); err != nil {
 		return nil, err
 	}
 	mailer, err := newMailer(c)

@@ -124,10 +124,14 @@ func (d *domain) observe(t *telemetry.Telemetry) {
 	})
 }
 
-// jobOptions are what the queue tells of its jobs.
-func jobOptions(t *telemetry.Telemetry) jobs.Options {
-	// Without a database River complains about each of its loops every second.
-	return jobs.Options{Log: t.Logger("jobs"), RiverLog: telemetry.Seldom(t.Logger("river"), time.Minute), Watcher: t.Jobs()}
+// jobOptions are how the queue hears of its jobs, and what it tells of them.
+func jobOptions(c config.Config, t *telemetry.Telemetry) jobs.Options {
+	return jobs.Options{
+		Log: t.Logger("jobs"), Watcher: t.Jobs(),
+		// Without a database River complains about each of its loops every second.
+		RiverLog: telemetry.Seldom(t.Logger("river"), time.Minute),
+		PollOnly: c.Database.Pooler == config.PoolerTransaction, // LISTEN needs a session
+	}
 }
 
 // observeLedger counts what the ledger's batches bring about.

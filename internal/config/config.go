@@ -85,15 +85,22 @@ type Ops struct {
 	Addr string `default:"127.0.0.1:9090" desc:"address of metrics and profiles; keep it private"`
 }
 
+// What stands between the service and PostgreSQL.
+const (
+	PoolerNone        = "none"
+	PoolerTransaction = "transaction"
+)
+
 // Database is the pool of connections to PostgreSQL.
 type Database struct {
+	Pooler           string        `default:"none" desc:"transaction where DATABASE_URL leads to a pooler that gives every transaction another connection, such as PgBouncer with pool_mode = transaction; none for PostgreSQL itself, or a pooler in session mode"`
 	MaxConns         int32         `split_words:"true" default:"16" desc:"most connections of this process, beside two that listen and watch"`
 	MinConns         int32         `split_words:"true" default:"2" desc:"connections kept open"`
 	MaxConnLifetime  time.Duration `split_words:"true" default:"1h" desc:"age at which a connection is replaced"`
 	MaxConnIdleTime  time.Duration `split_words:"true" default:"10m" desc:"how long an idle connection is kept"`
 	ConnectTimeout   time.Duration `split_words:"true" default:"5s" desc:"for opening a connection"`
 	AcquireTimeout   time.Duration `split_words:"true" default:"4s" desc:"for waiting for a free connection; below AUTH_HTTP_REQUEST_TIMEOUT"`
-	SilenceTimeout   time.Duration `split_words:"true" default:"3s" desc:"when a database that says nothing at all counts as gone: its connections are closed, and the answer is 503 until it is back; below AUTH_HTTP_REQUEST_TIMEOUT"`
+	SilenceTimeout   time.Duration `split_words:"true" default:"3s" desc:"when a database that says nothing at all counts as gone: its connections are closed, and the answer is 503 until it is back; below AUTH_HTTP_REQUEST_TIMEOUT; behind a pooler AUTH_DATABASE_LOCK_TIMEOUT is added"`
 	StatementTimeout time.Duration `split_words:"true" default:"8s" desc:"for one statement; below AUTH_HTTP_REQUEST_TIMEOUT"`
 	LockTimeout      time.Duration `split_words:"true" default:"4s" desc:"for waiting for a lock; below AUTH_DATABASE_STATEMENT_TIMEOUT"`
 	Migrate          bool          `default:"true" desc:"whether serve applies pending migrations at start, if DATABASE_URL may"`

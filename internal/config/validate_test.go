@@ -126,6 +126,8 @@ func TestConfig_Refuses(t *testing.T) {
 		{"AUTH_CORS_ORIGINS=https://app.example.com https://www.example.com", notOrigins},
 		{"AUTH_CORS_ORIGINS=https://app.example.com,*", notOrigins},
 
+		{"AUTH_DATABASE_POOLER=pgbouncer", "must be one of none, transaction"},
+		{"AUTH_DATABASE_POOLER=session", "must be one of none, transaction"},
 		{"AUTH_DATABASE_MAX_CONNS=99999999999", "must be a whole number"},
 		{"AUTH_DATABASE_MIN_CONNS=-1", "must be from 0 to AUTH_DATABASE_MAX_CONNS"},
 		{"AUTH_DATABASE_MIN_CONNS=17", "must be from 0 to AUTH_DATABASE_MAX_CONNS"},

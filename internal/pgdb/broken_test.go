@@ -2,6 +2,7 @@ package pgdb_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -139,6 +140,37 @@ func TestOpen_AcquireTimeout(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// What a pooler does not pass on is asked for, and nothing is prepared by name.
+func TestOpen_Pooled(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	pooled := pgdb.PoolOptions{
+		MaxConns: 1, MaxConnLifetime: time.Hour, MaxConnIdleTime: time.Hour, ConnectTimeout: 30 * time.Second,
+		StatementTimeout: time.Minute, LockTimeout: 30 * time.Second, Pooled: true,
+	}
+	_, err := pgdb.Open(t.Context(), db.URL, pooled)
+	require.ErrorContains(t, err, "ALTER ROLE authservice_test SET idle_in_transaction_session_timeout = 120000; "+
+		"ALTER ROLE authservice_test SET lock_timeout = 30000; ALTER ROLE authservice_test SET statement_timeout = 60000;")
+	for name, limit := range map[string]int{"idle_in_transaction_session_timeout": 120_000, "lock_timeout": 29_000, "statement_timeout": 60_001} {
+		// Of this database only: other tests have the role as well.
+		_, err := db.Owner(t).Exec(t.Context(), fmt.Sprintf(`DO $$ BEGIN EXECUTE format(
+			'ALTER ROLE authservice_test IN DATABASE %%I SET %s = %d', current_database()); END $$`, name, limit))
+		require.NoError(t, err)
+	}
+	_, err = pgdb.Open(t.Context(), db.URL, pooled)
+	require.ErrorContains(t, err, "reconnect: ALTER ROLE authservice_test SET statement_timeout = 60000;", "the others will do")
+
+	pooled.StatementTimeout += time.Second
+	pool, err := pgdb.Open(t.Context(), db.URL, pooled)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	var prepared int
+	for range 10 {
+		require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_prepared_statements WHERE name <> $1", "").Scan(&prepared))
+		require.Zero(t, prepared)
+	}
+}
+
 // What PostgreSQL says is told apart.
 func TestClassify(t *testing.T) {
 	t.Parallel()
@@ -146,7 +178,7 @@ func TestClassify(t *testing.T) {
 	for state, reason := range map[string]string{
 		"53100": pgdb.ReasonDiskFull, "53200": pgdb.ReasonOutOfMemory, "53300": pgdb.ReasonConnections, "53400": pgdb.ReasonOtherLimit,
 		"25006": pgdb.ReasonReadOnly, "55P03": pgdb.ReasonLock, "57014": pgdb.ReasonStatement, "40001": pgdb.ReasonConflict, "40P01": pgdb.ReasonConflict,
-		"57P01": pgdb.ReasonLost, "57P03": pgdb.ReasonStarting, "25P03": pgdb.ReasonLost, "08006": pgdb.ReasonLost, "57P04": pgdb.ReasonOperator,
+		"57P01": pgdb.ReasonLost, "57P03": pgdb.ReasonStarting, "25P03": pgdb.ReasonLost, "08006": pgdb.ReasonLost, "08P01": pgdb.ReasonConnectionOther, "57P04": pgdb.ReasonOperator,
 	} {
 		_, err := db.Pool.Exec(t.Context(), "DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '"+state+"'; END $$")
 		e := apperr.From(pgdb.Classify(err))

@@ -24,6 +24,7 @@ type PoolOptions struct {
 	AcquireTimeout   time.Duration   // how long to wait for a free connection; 0 for as long as the caller does
 	StatementTimeout time.Duration   // how long one statement may run
 	LockTimeout      time.Duration   // how long one may wait for a lock
+	Pooled           bool            // url leads to a pooler that gives every transaction another connection
 	Watch            *Watch          // of this pool; nil for none
 	Tracer           pgx.QueryTracer // is told of every statement, and of more where it implements more; nil for none
 }
@@ -43,10 +44,14 @@ func Open(ctx context.Context, url string, o PoolOptions) (*pgxpool.Pool, error)
 	params := cfg.ConnConfig.RuntimeParams
 	params["application_name"] = "authservice"
 	params["timezone"] = "UTC"
-	params["statement_timeout"] = fmt.Sprint(o.StatementTimeout.Milliseconds())
-	params["lock_timeout"] = fmt.Sprint(o.LockTimeout.Milliseconds())
-	params["idle_in_transaction_session_timeout"] = fmt.Sprint(2 * o.StatementTimeout.Milliseconds())
-
+	if o.Pooled {
+		// A statement that one connection prepared is not there on the next.
+		cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	} else {
+		for name, limit := range o.limits() {
+			params[name] = fmt.Sprint(limit.Milliseconds())
+		}
+	}
 	cfg.AfterConnect = registerTypes
 	watch := o.Watch
 	if watch == nil {
@@ -82,6 +87,10 @@ func Open(ctx context.Context, url string, o PoolOptions) (*pgxpool.Pool, error)
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("reaching the database: %w", err)
+	}
+	if err := o.checkLimits(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
 	}
 	return pool, nil
 }

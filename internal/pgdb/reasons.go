@@ -26,7 +26,7 @@ const (
 	ReasonConnections     = "database_connections_full" // max_connections of the server, the role or the database
 	ReasonOtherLimit      = "database_limit"            // another limit of the server
 	ReasonOperator        = "database_operator"         // another intervention
-	ReasonConnectionOther = "database_connection"       // another fault of the connection
+	ReasonConnectionOther = "database_connection"       // another fault of the connection; PgBouncer's word for its own (08P01)
 )
 
 // reasons are those of SQLSTATEs, and of their classes where the single one does not matter.
@@ -46,13 +46,15 @@ func passing(err error) string {
 		connect *pgconn.ConnectError
 		network net.Error
 	)
-	if reason := bySQLState(err); reason != "" {
-		return reason
-	}
+	reason, connecting := bySQLState(err), errors.As(err, &connect)
 	switch {
+	case connecting && (reason == ReasonLost || reason == ReasonConnectionOther):
+		return ReasonUnreachable
+	case reason != "":
+		return reason
 	case errors.Is(err, errSilent):
 		return ReasonSilent
-	case errors.As(err, &connect):
+	case connecting:
 		return ReasonUnreachable
 	case sqlState(err) != "":
 		return ""

@@ -68,9 +68,10 @@ func pause(ctx context.Context, try int) bool {
 }
 
 // unknown reports whether a commit that failed with err may have happened all
-// the same: no answer came, or only that the connection ends.
+// the same: no answer came, or only that the connection ends, be it a pooler's.
 func unknown(err error) bool {
-	return !pgconn.SafeToRetry(err) && (sqlState(err) == "" || Lost(err)) && !errors.Is(err, pgx.ErrTxCommitRollback)
+	silent := sqlState(err) == "" || Lost(err) || bySQLState(err) == ReasonConnectionOther
+	return silent && !pgconn.SafeToRetry(err) && !errors.Is(err, pgx.ErrTxCommitRollback)
 }
 
 // Retryable reports whether what failed with err was not done, or may be done
