@@ -61,9 +61,12 @@ func (p *Postgres) Addr() string {
 func (p *Postgres) Dir() string { return filepath.Join(p.options.Dir, "data") }
 
 // URL is the service's, for a server that is reached at address.
-func (p *Postgres) URL(address string) string {
+func (p *Postgres) URL(address string) string { return p.URLOf(address, database) }
+
+// URLOf is URL for another database.
+func (p *Postgres) URLOf(address, name string) string {
 	return (&url.URL{
-		Scheme: "postgres", User: url.UserPassword(runtimeRole, password), Host: address, Path: database, RawQuery: "sslmode=disable",
+		Scheme: "postgres", User: url.UserPassword(runtimeRole, password), Host: address, Path: name, RawQuery: "sslmode=disable",
 	}).String()
 }
 
