@@ -70,11 +70,12 @@ func (r *replicas) requireOneService(t *testing.T) {
 	}
 }
 
-// in turn, each replica.
+// of returns each replica in turn.
 func (r *replicas) of(i int) *service { return r.all[i%len(r.all)] }
 
 // However attempts are spread, no more are let through than by one.
 func (r *replicas) limits(t *testing.T) {
+	t.Helper()
 	user := r.of(0).user(t)
 	from := func(address string) authclient.RequestEditorFn {
 		return func(_ context.Context, q *http.Request) error { q.Header.Set("X-Forwarded-For", address); return nil }
@@ -108,6 +109,7 @@ func (r *replicas) limits(t *testing.T) {
 
 // What one replica has begun the other goes on with, at once.
 func (r *replicas) sessions(t *testing.T) {
+	t.Helper()
 	user := r.of(0).user(t)
 	refresh := authclient.RefreshRequest{RefreshToken: user.session.RefreshToken}
 	pair := make([]authclient.Session, 2)
@@ -145,6 +147,7 @@ func (r *replicas) sessions(t *testing.T) {
 
 // A key is one request, wherever and however often it is sent.
 func (r *replicas) idempotency(t *testing.T) {
+	t.Helper()
 	user := r.of(0).user(t)
 	r.of(0).admin(t).grant(t, user.id(), 1000)
 	key := uuid.NewString()
@@ -173,6 +176,7 @@ func (r *replicas) idempotency(t *testing.T) {
 
 // Credits add up, whoever moves them, and the chains are whole.
 func (r *replicas) ledger(t *testing.T) {
+	t.Helper()
 	backend := r.of(0).admin(t).session
 	users := make([]*caller, 4)
 	balances := make([]atomic.Int64, len(users))
@@ -234,6 +238,7 @@ func (r *replicas) ledger(t *testing.T) {
 
 // move moves credits in one of the ways that there are, and returns the status.
 func (r *replicas) move(t *testing.T, at *service, backend authclient.Session, way int, from, to *caller, amount int64) (status int, err error) {
+	t.Helper()
 	ctx, key := t.Context(), uuid.NewString()
 	switch way % 3 {
 	case 0:
@@ -269,6 +274,7 @@ func (r *replicas) requireSound(t *testing.T) {
 
 // Each job is done once, by one of them, and one leads.
 func (r *replicas) jobs(t *testing.T) {
+	t.Helper()
 	emails := make([]string, 6)
 	for i := range emails {
 		emails[i] = r.of(i).user(t).session.User.Email

@@ -37,16 +37,16 @@ func newRoom(t testing.TB) *room {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "faults-") // not below a directory that only root may enter
 	require.NoError(t, err)
-	r := &room{dir: dir, attr: syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}, own: func(string) error { return nil }}
+	r := &room{dir: dir, attr: syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}, own: func(string) error { return nil }}
 	if os.Geteuid() == 0 {
 		postgres, err := user.Lookup("postgres")
 		require.NoError(t, err)
-		uid, err := strconv.ParseUint(postgres.Uid, 10, 32)
+		uid, err := strconv.Atoi(postgres.Uid)
 		require.NoError(t, err)
-		gid, err := strconv.ParseUint(postgres.Gid, 10, 32)
+		gid, err := strconv.Atoi(postgres.Gid)
 		require.NoError(t, err)
-		r.attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		r.own = func(path string) error { return os.Chown(path, int(uid), int(gid)) }
+		r.attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)} //nolint:gosec // of the system's own
+		r.own = func(path string) error { return os.Chown(path, uid, gid) }
 	}
 	require.NoError(t, r.own(dir))
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
@@ -58,15 +58,6 @@ func (r *room) write(t testing.TB, name, content string) (path string) {
 	t.Helper()
 	path = filepath.Join(r.dir, name)
 	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-	require.NoError(t, r.own(path))
-	return path
-}
-
-// mkdir makes a directory in the room, and returns its path.
-func (r *room) mkdir(t testing.TB, name string) (path string) {
-	t.Helper()
-	path = filepath.Join(r.dir, name)
-	require.NoError(t, os.Mkdir(path, 0o700))
 	require.NoError(t, r.own(path))
 	return path
 }
@@ -130,7 +121,7 @@ func (d *daemon) said() string {
 
 // listens reports whether anybody does.
 func listens(address string) bool {
-	conn, err := (&net.Dialer{Timeout: time.Second}).Dial("tcp", address) //nolint:noctx // it has a timeout
+	conn, err := (&net.Dialer{Timeout: time.Second}).Dial("tcp", address)
 	if err != nil {
 		return false
 	}
@@ -140,11 +131,15 @@ func listens(address string) bool {
 // freeAddresses are some of this machine where nobody listens.
 func freeAddresses(t testing.TB, n int) (addresses []string) {
 	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	listeners := make([]net.Listener, n) // all at once, so that all are different
+	for i := range listeners {
+		var err error
+		listeners[i], err = net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
-		defer l.Close() // at the end, so that all are different
-		addresses = append(addresses, l.Addr().String())
+		addresses = append(addresses, listeners[i].Addr().String())
+	}
+	for _, l := range listeners {
+		_ = l.Close()
 	}
 	return addresses
 }
