@@ -124,7 +124,12 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 		return err
 	}
 	defer closePool()
-	d, err := newDomain(ctx, c, pool, t)
+	reads, closeReads, err := openReads(ctx, c, pool, t)
+	if err != nil {
+		return err
+	}
+	defer closeReads()
+	d, err := newDomain(ctx, c, pool, reads, t)
 	if err != nil {
 		return err
 	}

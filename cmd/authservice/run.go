@@ -92,7 +92,7 @@ func (e env) withDomain(ctx context.Context, do func(context.Context, *domain) e
 		return err
 	}
 	defer closePool()
-	d, err := newDomain(ctx, c, pool, t)
+	d, err := newDomain(ctx, c, pool, pool, t)
 	if err != nil {
 		return err
 	}

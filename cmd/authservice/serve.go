@@ -56,7 +56,12 @@ func serve(ctx context.Context, c config.Config, e env) error {
 	if err := warnOfDatabase(ctx, log, c, pool); err != nil {
 		return err
 	}
-	d, err := newDomain(ctx, c, pool, t)
+	reads, closeReads, err := openReads(ctx, c, pool, t)
+	if err != nil {
+		return err
+	}
+	defer closeReads()
+	d, err := newDomain(ctx, c, pool, reads, t)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/authservice/authservice/internal/audit"
 	"github.com/authservice/authservice/internal/config"
 	"github.com/authservice/authservice/internal/creditledger"
+	"github.com/authservice/authservice/internal/dbgen"
 	"github.com/authservice/authservice/internal/httpapi"
 	"github.com/authservice/authservice/internal/identity"
 	"github.com/authservice/authservice/internal/jobs"
@@ -42,40 +44,70 @@ type domain struct {
 	checkpointer *ledgerproof.Checkpointer
 }
 
-// openPool opens the database and watches it, until closePool is called.
-func openPool(ctx context.Context, c config.Config, t *telemetry.Telemetry) (pool *pgxpool.Pool, closePool func(), err error) {
+// poolOptions are those of a database that log speaks of.
+func poolOptions(c config.Config, t *telemetry.Telemetry, log *slog.Logger) pgdb.PoolOptions {
 	pooled, patience := c.Database.Pooler == config.PoolerTransaction, c.Database.SilenceTimeout
 	if pooled {
 		// A sign of life waits for a connection, as long as those have them that wait for locks.
 		patience += c.Database.LockTimeout
 	}
-	watch := pgdb.NewWatch(patience, t.Logger("service"))
-	pool, err = pgdb.Open(ctx, c.DatabaseURL.Reveal(), pgdb.PoolOptions{
+	return pgdb.PoolOptions{
 		MaxConns: c.Database.MaxConns, MinConns: c.Database.MinConns,
 		MaxConnLifetime: c.Database.MaxConnLifetime, MaxConnIdleTime: c.Database.MaxConnIdleTime,
 		ConnectTimeout: c.Database.ConnectTimeout, AcquireTimeout: c.Database.AcquireTimeout,
 		StatementTimeout: c.Database.StatementTimeout, LockTimeout: c.Database.LockTimeout,
-		Pooled: pooled, Watch: watch, Tracer: t.DatabaseTracer(),
-	})
+		Pooled: pooled, Watch: pgdb.NewWatch(patience, log), Tracer: t.DatabaseTracer(),
+	}
+}
+
+// openPool opens the database and watches it, until closePool is called.
+func openPool(ctx context.Context, c config.Config, t *telemetry.Telemetry) (pool *pgxpool.Pool, closePool func(), err error) {
+	o := poolOptions(c, t, t.Logger("service"))
+	pool, err = pgdb.Open(ctx, c.DatabaseURL.Reveal(), o)
 	if err != nil {
 		return nil, nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
-	// The database is needed longer than ctx lasts: to finish what was begun.
-	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var ended sync.WaitGroup
-	ended.Go(func() { watch.Run(watching) })
-	return pool, func() { stop(); ended.Wait(); pool.Close() }, nil
+	stop := beside(ctx, o.Watch.Run)
+	return pool, func() { stop(); pool.Close() }, nil
 }
 
-// newDomain joins the rooms. Whoever calls it closes the pool.
-func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *telemetry.Telemetry) (*domain, error) {
+// openReads opens the database for reads that tolerate to be late: a standby, if
+// there is one, and only as long as it is not too late.
+func openReads(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *telemetry.Telemetry) (reads dbgen.DBTX, closeReads func(), err error) {
+	if !c.Database.ReplicaURL.IsSet() {
+		return pool, func() {}, nil
+	}
+	log := t.Logger("service").With("database", "standby")
+	o := poolOptions(c, t, log)
+	standby, err := pgdb.OpenStandby(ctx, pool, c.Database.ReplicaURL.Reveal(), o, c.Database.ReplicaMaxLag, log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("AUTH_DATABASE_REPLICA_URL: %w", err)
+	}
+	stop := beside(ctx, o.Watch.Run, standby.Run)
+	return standby, func() { stop(); standby.Close() }, nil
+}
+
+// beside runs functions until stop is called. The database is needed longer than
+// ctx lasts: to finish what was begun.
+func beside(ctx context.Context, all ...func(context.Context)) (stop func()) {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var ended sync.WaitGroup
+	for _, f := range all {
+		ended.Go(func() { f(running) })
+	}
+	return func() { cancel(); ended.Wait() }
+}
+
+// newDomain joins the rooms; reads is for those that may be late. Whoever calls it
+// closes both.
+func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, reads dbgen.DBTX, t *telemetry.Telemetry) (*domain, error) {
 	key := c.EncryptionKeyBytes()
 	sealer, err := tokens.NewSealer(key)
 	if err != nil {
 		return nil, err
 	}
 	d := &domain{
-		pool: pool, audit: audit.New(pool, time.Now, audit.LogTo(t.Logger("audit"))),
+		pool: pool, audit: audit.New(pool, time.Now, audit.LogTo(t.Logger("audit"))).ReadFrom(reads),
 		limits: ratelimit.New(pool, ratelimit.Options{
 			Key: tokens.DeriveKey(key, "limits"), Enabled: c.RateLimitEnabled, Now: time.Now, Exceeded: limitHit(t),
 		}),
@@ -91,14 +123,14 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *tele
 		return nil, err
 	}
 	credits := creditledger.Options{
-		LowBalance: c.Mail.LowBalance, Observe: observeLedger(t), Together: t.Together("ledger batch"), Log: t.Logger("ledger"),
+		Reads: reads, LowBalance: c.Mail.LowBalance, Observe: observeLedger(t), Together: t.Together("ledger batch"), Log: t.Logger("ledger"),
 	}
 	if mailer != nil {
 		credits.Notify = d.tellOfCredits
 	}
 	d.ledger = creditledger.New(pool, credits)
 	d.identity = identity.New(pool, identity.Rooms{
-		Tokens: d.tokens, Audit: d.audit, Limiter: d.limits, Jobs: d.jobs, Sealer: sealer, Mailer: mailer,
+		Tokens: d.tokens, Audit: d.audit, Limiter: d.limits, Jobs: d.jobs, Sealer: sealer, Mailer: mailer, Reads: reads,
 		UserCreated: d.ledger.OpenAccount, UserDeleted: d.ledger.CloseAccount,
 	}, identityOptions(c, key, t))
 	d.checkpointer = ledgerproof.NewCheckpointer(pool, tokens.DeriveKey(key, "ledger checkpoints"), time.Now)

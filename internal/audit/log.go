@@ -19,6 +19,7 @@ import (
 // Log is all events.
 type Log struct {
 	pool  *pgxpool.Pool
+	reads dbgen.DBTX // which may be late
 	q     *dbgen.Queries
 	now   func() time.Time
 	heard []func(context.Context, Event)
@@ -27,8 +28,11 @@ type Log struct {
 // New returns the log of a migrated database. now is the clock, time.Now but in
 // tests; heard is told of each event once it is committed.
 func New(pool *pgxpool.Pool, now func() time.Time, heard ...func(context.Context, Event)) *Log {
-	return &Log{pool: pool, q: dbgen.New(), now: now, heard: heard}
+	return &Log{pool: pool, reads: pool, q: dbgen.New(), now: now, heard: heard}
 }
+
+// ReadFrom has lists read from a database that may be a little late.
+func (l *Log) ReadFrom(db dbgen.DBTX) *Log { l.reads = db; return l }
 
 // Write adds an event in the caller's transaction, with the source that ctx carries.
 func (l *Log) Write(ctx context.Context, tx pgx.Tx, what Type, on Target, details Details) error {
@@ -104,7 +108,7 @@ func (l *Log) List(ctx context.Context, f Filter, before uuid.UUID, limit int) (
 			before = end
 		}
 	}
-	rows, err := l.q.AuditEventList(ctx, pgdb.Planned{DBTX: l.pool}, dbgen.AuditEventListParams{
+	rows, err := l.q.AuditEventList(ctx, pgdb.Planned{DBTX: l.reads}, dbgen.AuditEventListParams{
 		Before: before, NotBefore: notBefore, ActorID: f.ActorID, TargetID: f.TargetID, Type: f.Type,
 		Since: f.From, Until: f.To, PageSize: int32(limit) + 1, //nolint:gosec // at most 200
 	})
@@ -123,7 +127,7 @@ func (l *Log) List(ctx context.Context, f Filter, before uuid.UUID, limit int) (
 // About returns a page of what a person did and what was done to them, for
 // themselves to see: without the addresses of others who did it.
 func (l *Log) About(ctx context.Context, userID, before uuid.UUID, limit int) ([]Event, error) {
-	rows, err := l.q.AuditEventListAbout(ctx, pgdb.Planned{DBTX: l.pool}, dbgen.AuditEventListAboutParams{
+	rows, err := l.q.AuditEventListAbout(ctx, pgdb.Planned{DBTX: l.reads}, dbgen.AuditEventListAboutParams{
 		UserID: &userID, Before: before, PageSize: int32(limit), //nolint:gosec // a page
 	})
 	if err != nil {

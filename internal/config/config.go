@@ -94,6 +94,8 @@ const (
 // Database is the pool of connections to PostgreSQL.
 type Database struct {
 	Pooler           string        `default:"none" desc:"transaction where DATABASE_URL leads to a pooler that gives every transaction another connection, such as PgBouncer with pool_mode = transaction; none for PostgreSQL itself, or a pooler in session mode"`
+	ReplicaURL       Secret        `split_words:"true" desc:"a standby of the database, for lists, histories, statements, audit events and exports; nothing that is decided on is read there; none if empty"`
+	ReplicaMaxLag    time.Duration `split_words:"true" default:"5s" desc:"how much may be missing there; a standby that is later, or away, is passed over"`
 	MaxConns         int32         `split_words:"true" default:"16" desc:"most connections of this process, beside two that listen and watch"`
 	MinConns         int32         `split_words:"true" default:"2" desc:"connections kept open"`
 	MaxConnLifetime  time.Duration `split_words:"true" default:"1h" desc:"age at which a connection is replaced"`

@@ -20,7 +20,7 @@ func defaults() Config {
 		},
 		Ops: Ops{Addr: "127.0.0.1:9090"},
 		Database: Database{
-			Pooler: "none", MaxConns: 16, MinConns: 2, MaxConnLifetime: time.Hour, MaxConnIdleTime: 10 * time.Minute,
+			Pooler: "none", ReplicaMaxLag: 5 * time.Second, MaxConns: 16, MinConns: 2, MaxConnLifetime: time.Hour, MaxConnIdleTime: 10 * time.Minute,
 			ConnectTimeout: 5 * time.Second, AcquireTimeout: 4 * time.Second, SilenceTimeout: 3 * time.Second, StatementTimeout: 8 * time.Second, LockTimeout: 4 * time.Second, Migrate: true,
 		},
 		BcryptCost: 12, BcryptQueue: 32,
@@ -55,7 +55,8 @@ func TestConfig_Load(t *testing.T) {
 			"AUTH_HTTP_ADDR=127.0.0.1:1", "AUTH_HTTP_READ_HEADER_TIMEOUT=1s", "AUTH_HTTP_READ_TIMEOUT=2s", "AUTH_HTTP_WRITE_TIMEOUT=40s",
 			"AUTH_HTTP_IDLE_TIMEOUT=4s", "AUTH_HTTP_REQUEST_TIMEOUT=20s", "AUTH_HTTP_SHUTDOWN_TIMEOUT=6s", "AUTH_OPS_ADDR=[::1]:2",
 			"AUTH_HTTP_DRAIN_DELAY=7s", "AUTH_HTTP_TLS_CERT_FILE=/etc/tls.crt", "AUTH_HTTP_TLS_KEY_FILE=/etc/tls.key",
-			"AUTH_DATABASE_POOLER=transaction", "AUTH_DATABASE_MAX_CONNS=7", "AUTH_DATABASE_MIN_CONNS=6", "AUTH_DATABASE_MAX_CONN_LIFETIME=7s", "AUTH_DATABASE_MAX_CONN_IDLE_TIME=8s",
+			"AUTH_DATABASE_POOLER=transaction", "AUTH_DATABASE_REPLICA_URL=postgres://standby", "AUTH_DATABASE_REPLICA_MAX_LAG=1m",
+			"AUTH_DATABASE_MAX_CONNS=7", "AUTH_DATABASE_MIN_CONNS=6", "AUTH_DATABASE_MAX_CONN_LIFETIME=7s", "AUTH_DATABASE_MAX_CONN_IDLE_TIME=8s",
 			"AUTH_DATABASE_CONNECT_TIMEOUT=9s", "AUTH_DATABASE_ACQUIRE_TIMEOUT=12s", "AUTH_DATABASE_SILENCE_TIMEOUT=13s",
 			"AUTH_DATABASE_STATEMENT_TIMEOUT=11s", "AUTH_DATABASE_LOCK_TIMEOUT=10s", "AUTH_DATABASE_MIGRATE=false",
 			"AUTH_ENCRYPTION_KEY=" + goodKey, "AUTH_PASSWORD_PEPPER=" + goodPepper, "AUTH_PASSWORD_PEPPER_PREVIOUS=" + olderPepper,
@@ -87,7 +88,7 @@ func TestConfig_Load(t *testing.T) {
 			},
 			Ops: Ops{Addr: "[::1]:2"},
 			Database: Database{
-				Pooler: "transaction", MaxConns: 7, MinConns: 6, MaxConnLifetime: 7 * time.Second, MaxConnIdleTime: 8 * time.Second,
+				Pooler: "transaction", ReplicaURL: NewSecret("postgres://standby"), ReplicaMaxLag: time.Minute, MaxConns: 7, MinConns: 6, MaxConnLifetime: 7 * time.Second, MaxConnIdleTime: 8 * time.Second,
 				ConnectTimeout: 9 * time.Second, AcquireTimeout: 12 * time.Second, SilenceTimeout: 13 * time.Second, StatementTimeout: 11 * time.Second, LockTimeout: 10 * time.Second,
 			},
 			BcryptCost: 4, BcryptConcurrency: 5, BcryptQueue: 6, RequireEmailVerification: true,

@@ -94,7 +94,7 @@ func TestSecret_File(t *testing.T) {
 	})
 	t.Run("Unreadable", func(t *testing.T) {
 		t.Parallel()
-		for _, name := range []string{"DATABASE_URL", "AUTH_ENCRYPTION_KEY", "AUTH_PASSWORD_PEPPER", "AUTH_PASSWORD_PEPPER_PREVIOUS", "AUTH_SMTP_PASSWORD"} {
+		for _, name := range []string{"DATABASE_URL", "AUTH_ENCRYPTION_KEY", "AUTH_PASSWORD_PEPPER", "AUTH_PASSWORD_PEPPER_PREVIOUS", "AUTH_SMTP_PASSWORD", "AUTH_DATABASE_REPLICA_URL"} {
 			for _, path := range []string{"", "/nowhere/at/all", t.TempDir()} {
 				_, err := Load(environ(name + "=file:" + path))
 				require.Len(t, lines(err), 1)

@@ -36,6 +36,7 @@ func (c *Config) checkHTTP(p *problems) {
 func (c *Config) checkDatabase(p *problems) {
 	d := c.Database
 	p.must(d.Pooler == PoolerNone || d.Pooler == PoolerTransaction, "AUTH_DATABASE_POOLER", "must be one of none, transaction")
+	p.must(d.ReplicaMaxLag >= time.Second && d.ReplicaMaxLag <= time.Hour, "AUTH_DATABASE_REPLICA_MAX_LAG", "must be from 1s to 1h")
 	p.must(d.MaxConns > 0, "AUTH_DATABASE_MAX_CONNS", "must be at least 1")
 	p.must(d.MinConns >= 0 && d.MinConns <= d.MaxConns, "AUTH_DATABASE_MIN_CONNS", "must be from 0 to AUTH_DATABASE_MAX_CONNS")
 	p.positive(d.MaxConnLifetime, "AUTH_DATABASE_MAX_CONN_LIFETIME")

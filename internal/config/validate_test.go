@@ -128,6 +128,8 @@ func TestConfig_Refuses(t *testing.T) {
 
 		{"AUTH_DATABASE_POOLER=pgbouncer", "must be one of none, transaction"},
 		{"AUTH_DATABASE_POOLER=session", "must be one of none, transaction"},
+		{"AUTH_DATABASE_REPLICA_MAX_LAG=999ms", "must be from 1s to 1h"},
+		{"AUTH_DATABASE_REPLICA_MAX_LAG=61m", "must be from 1s to 1h"},
 		{"AUTH_DATABASE_MAX_CONNS=99999999999", "must be a whole number"},
 		{"AUTH_DATABASE_MIN_CONNS=-1", "must be from 0 to AUTH_DATABASE_MAX_CONNS"},
 		{"AUTH_DATABASE_MIN_CONNS=17", "must be from 0 to AUTH_DATABASE_MAX_CONNS"},
@@ -203,7 +205,7 @@ func TestConfig_ErrorsHideValues(t *testing.T) {
 	t.Parallel()
 	// Settings in which a word is as good as anything else.
 	free := []string{
-		"DATABASE_URL", "AUTH_JWT_ISSUER", "AUTH_JWT_AUDIENCE", "AUTH_DEV_DIR", "AUTH_SMTP_USERNAME", "AUTH_SMTP_PASSWORD", "AUTH_SMTP_CA_FILE",
+		"DATABASE_URL", "AUTH_DATABASE_REPLICA_URL", "AUTH_JWT_ISSUER", "AUTH_JWT_AUDIENCE", "AUTH_DEV_DIR", "AUTH_SMTP_USERNAME", "AUTH_SMTP_PASSWORD", "AUTH_SMTP_CA_FILE",
 		// Package mailer judges these.
 		"AUTH_MAIL_PRODUCT_NAME", "AUTH_MAIL_LOGO_URL", "AUTH_MAIL_SUPPORT_ADDRESS", "AUTH_MAIL_PRIMARY_COLOR", "AUTH_MAIL_LOCALE",
 		"AUTH_MAIL_DISABLED", "AUTH_MAIL_TEMPLATES_DIR",

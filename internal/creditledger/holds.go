@@ -115,7 +115,7 @@ func (l *Ledger) GetHold(ctx context.Context, holdID uuid.UUID) (Hold, error) {
 // first; more says that there are older ones. Errors: ErrUserNotFound.
 func (l *Ledger) Holds(ctx context.Context, userID, before uuid.UUID, limit int) (page []Hold, more bool, err error) {
 	now := l.clock()
-	rows, err := l.q.CreditHoldList(ctx, l.pool, dbgen.CreditHoldListParams{UserID: userID, Before: before, PageSize: int32(limit) + 1}) //nolint:gosec // at most 200
+	rows, err := l.q.CreditHoldList(ctx, l.reads, dbgen.CreditHoldListParams{UserID: userID, Before: before, PageSize: int32(limit) + 1}) //nolint:gosec // at most 200
 	if err != nil {
 		return nil, false, pgdb.Classify(err)
 	}

@@ -65,6 +65,9 @@ type Options struct {
 	Notify func(context.Context, pgx.Tx, []Notice) error
 	// Observe is called after each batch; nil for nobody.
 	Observe func(context.Context, BatchStats)
+	// Reads is the database for lists and statements, which may be a little late;
+	// nil for the pool.
+	Reads dbgen.DBTX
 	// Together hears of each batch; nil for nobody.
 	Together pgdb.Together
 	// Log gets a line for each transaction and each change of a hold, with the
@@ -84,6 +87,7 @@ type Notice struct {
 // in several processes on one database.
 type Ledger struct {
 	pool   *pgxpool.Pool
+	reads  dbgen.DBTX // which may be late
 	q      *dbgen.Queries
 	o      Options
 	now    func() time.Time
@@ -92,7 +96,10 @@ type Ledger struct {
 
 // New returns a ledger on a migrated database.
 func New(pool *pgxpool.Pool, o Options) *Ledger {
-	l := &Ledger{pool: pool, q: dbgen.New(), o: o, now: o.Now}
+	l := &Ledger{pool: pool, reads: o.Reads, q: dbgen.New(), o: o, now: o.Now}
+	if l.reads == nil {
+		l.reads = pool
+	}
 	if l.now == nil {
 		l.now = time.Now
 	}

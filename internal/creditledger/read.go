@@ -101,7 +101,7 @@ func (l *Ledger) Transactions(ctx context.Context, userID uuid.UUID, f Transacti
 		}
 		p.Before = min(p.Before, end+1)
 	}
-	rows, err := l.q.CreditTransactionList(ctx, pgdb.Planned{DBTX: l.pool}, p)
+	rows, err := l.q.CreditTransactionList(ctx, pgdb.Planned{DBTX: l.reads}, p)
 	if err != nil {
 		return nil, false, pgdb.Classify(err)
 	}
@@ -151,7 +151,7 @@ func (l *Ledger) AllTransactions(ctx context.Context, f AllTransactionsFilter) (
 			p.Before = end
 		}
 	}
-	rows, err := l.q.CreditTransactionListAll(ctx, pgdb.Planned{DBTX: l.pool}, p)
+	rows, err := l.q.CreditTransactionListAll(ctx, pgdb.Planned{DBTX: l.reads}, p)
 	if err != nil {
 		return nil, false, pgdb.Classify(err)
 	}
@@ -211,7 +211,7 @@ func (l *Ledger) Grants(ctx context.Context, userID uuid.UUID, before GrantPlace
 		before.Sequence = math.MaxInt64
 	}
 	now := l.clock()
-	rows, err := l.q.CreditGrantList(ctx, l.pool, dbgen.CreditGrantListParams{
+	rows, err := l.q.CreditGrantList(ctx, l.reads, dbgen.CreditGrantListParams{
 		UserID: userID, Before: before.Sequence, BeforePart: before.Part, Now: now, PageSize: int32(limit) + 1, //nolint:gosec // at most 200
 	})
 	if err != nil {

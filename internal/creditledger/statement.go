@@ -2,6 +2,7 @@ package creditledger
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"time"
 
@@ -73,9 +74,14 @@ func (l *Ledger) balanceAfter(ctx context.Context, userID uuid.UUID, sequence in
 func (s *Statement) Transactions(ctx context.Context) iter.Seq2[Transaction, error] {
 	return func(yield func(Transaction, error) bool) {
 		for after := s.after; after < s.last; {
-			rows, err := s.l.q.CreditTransactionListForward(ctx, s.l.pool, dbgen.CreditTransactionListForwardParams{
-				UserID: s.UserID, After: after, Last: s.last, PageSize: statementPage,
-			})
+			page := dbgen.CreditTransactionListForwardParams{UserID: s.UserID, After: after, Last: s.last, PageSize: statementPage}
+			rows, err := s.l.q.CreditTransactionListForward(ctx, s.l.reads, page)
+			if err == nil && len(rows) == 0 { // these reads are late
+				rows, err = s.l.q.CreditTransactionListForward(ctx, s.l.pool, page)
+			}
+			if err == nil && len(rows) == 0 {
+				err = fmt.Errorf("transaction %d of %s is missing", after+1, s.UserID)
+			}
 			if err != nil {
 				yield(Transaction{}, pgdb.Classify(err))
 				return

@@ -3,9 +3,11 @@ package faults
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -47,6 +49,31 @@ func StartPostgres(t testing.TB, settings ...string) *Postgres {
 	require.NoError(t, pgdb.Migrate(t.Context(), p.cluster.URL(database), io.Discard))
 	p.execute(database, "CREATE ROLE "+runtimeRole+" LOGIN PASSWORD '"+password+"' IN ROLE authservice_runtime")
 	return p
+}
+
+// StartStandby starts a server that replicates this one, until the test ends. Both
+// are reached with the same logins.
+func (p *Postgres) StartStandby() *Postgres {
+	p.t.Helper()
+	s := &Postgres{t: p.t, options: localpg.Options{Dir: p.t.TempDir(), Durable: true}}
+	u, err := url.Parse(p.cluster.URL(database))
+	require.NoError(p.t, err)
+	secret, _ := u.User.Password()
+	s.options.Settings = []string{fmt.Sprintf("primary_conninfo=host=%s port=%s user=%s password=%s", u.Hostname(), u.Port(), u.User.Username(), secret)}
+	// A server that is down can be copied as it is, which needs no program of PostgreSQL's.
+	p.Stop()
+	for _, name := range []string{"data", "password"} {
+		out, err := exec.CommandContext(p.t.Context(), "cp", "-a", filepath.Join(p.options.Dir, name), s.options.Dir).CombinedOutput() //nolint:gosec // of the test's own
+		require.NoError(p.t, err, string(out))
+	}
+	p.Start()
+	s.write("standby.signal", nil)
+	s.Start()
+	p.t.Cleanup(func() {
+		s.Thaw()
+		_ = s.cluster.Stop()
+	})
+	return s
 }
 
 // Addr is where the server listens, the same after every start.
@@ -102,17 +129,22 @@ func (p *Postgres) Start() {
 func (p *Postgres) Encrypt(cert, key []byte) {
 	p.t.Helper()
 	p.Stop()
+	p.write("server.crt", cert)
+	p.write("server.key", key)
+	p.options.Settings = append(p.options.Settings, "ssl=on")
+	p.Start()
+}
+
+// write puts a file into the data directory.
+func (p *Postgres) write(name string, content []byte) {
+	p.t.Helper()
 	owner, err := os.Stat(p.Dir())
 	require.NoError(p.t, err)
 	is, ok := owner.Sys().(*syscall.Stat_t)
 	require.True(p.t, ok)
-	for name, content := range map[string][]byte{"server.crt": cert, "server.key": key} {
-		file := filepath.Join(p.Dir(), name)
-		require.NoError(p.t, os.WriteFile(file, content, 0o600))
-		require.NoError(p.t, os.Chown(file, int(is.Uid), int(is.Gid)))
-	}
-	p.options.Settings = append(p.options.Settings, "ssl=on")
-	p.Start()
+	file := filepath.Join(p.Dir(), name)
+	require.NoError(p.t, os.WriteFile(file, content, 0o600))
+	require.NoError(p.t, os.Chown(file, int(is.Uid), int(is.Gid)))
 }
 
 // Freeze makes every process of the server stand still, as a machine does whose

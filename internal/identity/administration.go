@@ -40,7 +40,7 @@ func (s *Service) Users(ctx context.Context, f UserFilter, before uuid.UUID, lim
 		pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(*f.Text)) + "%"
 		list.Pattern = &pattern
 	}
-	rows, err := s.q.UserList(ctx, pgdb.Planned{DBTX: s.pool}, list)
+	rows, err := s.q.UserList(ctx, pgdb.Planned{DBTX: s.Reads}, list)
 	if err != nil {
 		return nil, false, pgdb.Classify(err)
 	}

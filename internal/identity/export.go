@@ -22,15 +22,15 @@ func (s *Service) ExportOf(ctx context.Context, id uuid.UUID) (Export, error) {
 	if err != nil {
 		return Export{}, err
 	}
-	sessions, err := s.q.SessionListAll(ctx, s.pool, id)
+	sessions, err := s.q.SessionListAll(ctx, s.Reads, id)
 	if err != nil {
 		return Export{}, pgdb.Classify(err)
 	}
-	devices, err := s.q.UserDeviceList(ctx, s.pool, id)
+	devices, err := s.q.UserDeviceList(ctx, s.Reads, id)
 	if err != nil {
 		return Export{}, pgdb.Classify(err)
 	}
-	keys, err := s.q.APIKeyListOfUser(ctx, s.pool, &id)
+	keys, err := s.q.APIKeyListOfUser(ctx, s.Reads, &id)
 	if err != nil {
 		return Export{}, pgdb.Classify(err)
 	}

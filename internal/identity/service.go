@@ -44,6 +44,7 @@ type Rooms struct {
 	Jobs    *jobs.Queue
 	Sealer  *tokens.Sealer // for what jobs hold
 	Mailer  *mailer.Mailer // nil: no mail is sent, and nothing waits to be
+	Reads   dbgen.DBTX     // the database for lists and exports, which may be a little late; nil for the pool
 	// UserCreated and UserDeleted are called in the transaction that makes or
 	// deletes a user, for what other packages keep of every user.
 	UserCreated, UserDeleted func(ctx context.Context, tx pgx.Tx, userID uuid.UUID) error
@@ -90,6 +91,9 @@ type Service struct {
 // New returns a service on a migrated database.
 func New(pool *pgxpool.Pool, rooms Rooms, o Options) *Service {
 	s := &Service{Rooms: rooms, pool: pool, q: dbgen.New(), hasher: newHasher(o.Passwords), o: o}
+	if s.Reads == nil {
+		s.Reads = pool
+	}
 	s.sessions, s.apiKeys = pgdb.NewLookup(s.callers, o.Together), pgdb.NewLookup(s.findAPIKeys, o.Together)
 	return s
 }

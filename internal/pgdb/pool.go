@@ -31,6 +31,22 @@ type PoolOptions struct {
 
 // Open makes a pool for the database at url and checks that it answers.
 func Open(ctx context.Context, url string, o PoolOptions) (*pgxpool.Pool, error) {
+	pool, err := newPool(ctx, url, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("reaching the database: %w", err)
+	}
+	if err := o.checkLimits(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+func newPool(ctx context.Context, url string, o PoolOptions) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, withoutURL(err)
@@ -83,14 +99,6 @@ func Open(ctx context.Context, url string, o PoolOptions) (*pgxpool.Pool, error)
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
-	}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("reaching the database: %w", err)
-	}
-	if err := o.checkLimits(ctx, pool); err != nil {
-		pool.Close()
-		return nil, err
 	}
 	return pool, nil
 }
