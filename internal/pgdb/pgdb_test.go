@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
@@ -53,6 +54,31 @@ func TestMigrate_DownAndUpAgain(t *testing.T) {
 
 	require.NoError(t, pgdb.Migrate(t.Context(), url, io.Discard))
 	require.Equal(t, before, tables(t, url))
+}
+
+// Where an administrator has made authservice_runtime, the owner of the database
+// need not be allowed to make roles.
+func TestMigrate_OwnerWithoutCreateRole(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, pgdb.Migrate(t.Context(), pgtest.Empty(t), io.Discard)) // makes the role, which the cluster has from then on
+
+	admin, err := pgx.Connect(t.Context(), pgtest.Empty(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = admin.Close(context.Background()) })
+	database := admin.Config().Database
+	_, err = admin.Exec(t.Context(), "CREATE ROLE owner_of_"+database+" LOGIN PASSWORD 'owner' NOCREATEROLE")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := admin.Exec(context.Background(), "DROP OWNED BY owner_of_"+database+" CASCADE; ALTER DATABASE "+database+" OWNER TO CURRENT_USER; DROP ROLE owner_of_"+database)
+		require.NoError(t, err)
+	})
+	_, err = admin.Exec(t.Context(), "ALTER DATABASE "+database+" OWNER TO owner_of_"+database)
+	require.NoError(t, err)
+
+	at, err := url.Parse(admin.Config().ConnString())
+	require.NoError(t, err)
+	at.User = url.UserPassword("owner_of_"+database, "owner")
+	require.NoError(t, pgdb.Migrate(t.Context(), at.String(), io.Discard))
 }
 
 func TestPending(t *testing.T) {

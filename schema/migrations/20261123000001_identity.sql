@@ -3,10 +3,13 @@
 -- The run-time role: what the service may do once it runs. The login role of a
 -- deployment is made a member of it (GRANT authservice_runtime TO …); whoever
 -- migrates owns the tables. Roles belong to the cluster, not to the database,
--- so that another database of it may have made this one already.
+-- so that another database of it may have made this one already; looking first
+-- lets an owner migrate who may not make roles.
 DO $$
 BEGIN
-    CREATE ROLE authservice_runtime NOLOGIN;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'authservice_runtime') THEN
+        CREATE ROLE authservice_runtime NOLOGIN;
+    END IF;
 EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;
 END
