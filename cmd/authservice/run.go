@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string, e env) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(devCommand(e), serveCommand(e), migrateCommand(e), usersCommand(e), keysCommand(e), ledgerCommand(e), mailCommand(e), versionCommand(e))
+	root.AddCommand(devCommand(e), serveCommand(e), migrateCommand(e), usersCommand(e), keysCommand(e), ledgerCommand(e), mailCommand(e), healthCommand(e), versionCommand(e))
 	root.SetArgs(args)
 	root.SetIn(e.stdin)
 	root.SetOut(e.stdout)

@@ -28,7 +28,7 @@ func Load(environ []string) (Config, error) {
 	var c Config
 	var p problems
 	withEnviron(environ, func() {
-		process(&p, &c)
+		process(&p, prefix, &c)
 		checkNames(&p)
 	})
 	var err error
@@ -54,14 +54,23 @@ func DatabaseURL(environ []string) (Secret, error) {
 	return url, url.Decode(value)
 }
 
+// Listener reads the settings of the public listener alone, for a program that
+// asks it something.
+func Listener(environ []string) (HTTP, error) {
+	var h HTTP
+	var p problems
+	withEnviron(environ, func() { process(&p, prefix+"_HTTP", &h) })
+	return h, p.err()
+}
+
 // process fills c from the process environment. The library stops at the
 // first value that it cannot read; here it is told to go on without that value,
 // so that all are reported.
-func process(p *problems, c *Config) {
+func process(p *problems, prefix string, c any) {
 	for err := envconfig.Process(prefix, c); err != nil; err = envconfig.Process(prefix, c) {
 		var parse *envconfig.ParseError
 		if !errors.As(err, &parse) {
-			panic(err) // Config is not what the library takes
+			panic(err) // c is not what the library takes
 		}
 		p.add(parse.KeyName, complaint(parse))
 		_ = os.Unsetenv(parse.KeyName)
