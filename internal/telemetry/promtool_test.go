@@ -30,6 +30,7 @@ func TestPromtool_Alerts(t *testing.T) {
 	promtool(t, "", "check", "rules", "alerts.yml")
 	promtool(t, "", "test", "rules", "alerts_test.yml")
 	promtool(t, "", "check", "config", "--syntax-only", "prometheus.yml")
+	promtool(t, "", "check", "config", "--lint=all", "../compose/prometheus.yml")
 }
 
 // Every query of the dashboard is one that Prometheus understands.
