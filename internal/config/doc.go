@@ -3,7 +3,7 @@
 // variable's name and never with its value. Secrets do not print themselves.
 //
 // The struct tags are the documentation of the settings: .env.example and
-// SETTINGS.md are generated from them (go generate ./internal/config).
+// deploy/SETTINGS.md are generated from them (go generate ./internal/config).
 package config
 
 //go:generate go run ./envexample ../..

@@ -32,7 +32,7 @@ const tableTemplate = `<!-- Generated from internal/config by go generate ./inte
 # Settings
 
 All settings are environment variables; ` + "`serve`" + ` also reads a file named ` + "`.env`" + ` in its working directory, such as
-[.env.example](.env.example), which variables that are really set win over. A secret may be given as ` + "`file:/path/to/it`" + `.
+[.env.example](../.env.example), which variables that are really set win over. A secret may be given as ` + "`file:/path/to/it`" + `.
 Durations are Go durations, such as 90s, 15m or 720h; rates are so many in each span, such as 10/15m. The service does not
 start on missing, weak or misspelt ones, and says which.
 
@@ -45,7 +45,7 @@ start on missing, weak or misspelt ones, and says which.
 // WriteExample writes .env.example.
 func WriteExample(w io.Writer) error { return usage(w, exampleTemplate) }
 
-// WriteTable writes SETTINGS.md.
+// WriteTable writes deploy/SETTINGS.md.
 func WriteTable(w io.Writer) error { return usage(w, tableTemplate) }
 
 func usage(w io.Writer, template string) error {

@@ -18,8 +18,8 @@ func TestWriteExample(t *testing.T) {
 		write func(io.Writer) error
 		line  string // of a setting
 	}{
-		"../../.env.example": {WriteExample, `(?m)^(# )?%s=`},
-		"../../SETTINGS.md":  {WriteTable, "(?m)^\\| `%s` \\| [^|]*\\| [^|]+ \\|$"},
+		"../../.env.example":       {WriteExample, `(?m)^(# )?%s=`},
+		"../../deploy/SETTINGS.md": {WriteTable, "(?m)^\\| `%s` \\| [^|]*\\| [^|]+ \\|$"},
 	} {
 		var want bytes.Buffer
 		require.NoError(t, of.write(&want))

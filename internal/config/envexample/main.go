@@ -1,4 +1,4 @@
-// Command envexample writes .env.example and SETTINGS.md to the directory that
+// Command envexample writes .env.example and deploy/SETTINGS.md to the directory that
 // it is given.
 package main
 
@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	for name, write := range map[string]func(io.Writer) error{".env.example": config.WriteExample, "SETTINGS.md": config.WriteTable} {
+	for name, write := range map[string]func(io.Writer) error{".env.example": config.WriteExample, "deploy/SETTINGS.md": config.WriteTable} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
 			log.Fatal(err)
