@@ -107,9 +107,9 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, reads d
 		return nil, err
 	}
 	d := &domain{
-		pool: pool, audit: audit.New(pool, time.Now, audit.LogTo(t.Logger("audit"))).ReadFrom(reads),
+		pool: pool, audit: audit.New(pool, now, audit.LogTo(t.Logger("audit"))).ReadFrom(reads),
 		limits: ratelimit.New(pool, ratelimit.Options{
-			Key: tokens.DeriveKey(key, "limits"), Enabled: c.RateLimitEnabled, Now: time.Now, Exceeded: limitHit(t),
+			Key: tokens.DeriveKey(key, "limits"), Enabled: c.RateLimitEnabled, Now: now, Exceeded: limitHit(t),
 		}),
 	}
 	if d.tokens, err = openTokens(ctx, c, pool, sealer, d.audit); err != nil {
@@ -123,7 +123,7 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, reads d
 		return nil, err
 	}
 	credits := creditledger.Options{
-		Reads: reads, LowBalance: c.Mail.LowBalance, Observe: observeLedger(t), Together: t.Together("ledger batch"), Log: t.Logger("ledger"),
+		Now: now, Reads: reads, LowBalance: c.Mail.LowBalance, Observe: observeLedger(t), Together: t.Together("ledger batch"), Log: t.Logger("ledger"),
 	}
 	if mailer != nil {
 		credits.Notify = d.tellOfCredits
@@ -133,7 +133,7 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, reads d
 		Tokens: d.tokens, Audit: d.audit, Limiter: d.limits, Jobs: d.jobs, Sealer: sealer, Mailer: mailer, Reads: reads,
 		UserCreated: d.ledger.OpenAccount, UserDeleted: d.ledger.CloseAccount,
 	}, identityOptions(c, key, t))
-	d.checkpointer = ledgerproof.NewCheckpointer(pool, tokens.DeriveKey(key, "ledger checkpoints"), time.Now)
+	d.checkpointer = ledgerproof.NewCheckpointer(pool, tokens.DeriveKey(key, "ledger checkpoints"), now)
 	d.registerJobs(t.Logger("jobs"))
 	d.registerCheckpoints(t.Logger("ledger"), c.Ledger.CheckpointInterval)
 	return d, nil
@@ -151,7 +151,7 @@ func (d *domain) tellOfCredits(ctx context.Context, tx pgx.Tx, notices []creditl
 func openTokens(ctx context.Context, c config.Config, pool *pgxpool.Pool, sealer *tokens.Sealer, events *audit.Log) (*tokens.Service, error) {
 	t, err := tokens.Open(ctx, pool, sealer, tokens.Options{
 		Algorithm: c.JWT.Algorithm, Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, TTL: c.AccessTokenTTL,
-		RotationInterval: c.JWT.KeyRotation, Rotated: auditRotation(events), Now: time.Now,
+		RotationInterval: c.JWT.KeyRotation, Rotated: auditRotation(events), Now: now,
 	})
 	if errors.Is(err, tokens.ErrWrongKey) {
 		return nil, fmt.Errorf("AUTH_ENCRYPTION_KEY: %w", err)
@@ -201,7 +201,7 @@ func identityOptions(c config.Config, key []byte, t *telemetry.Telemetry) identi
 			RegisterPerAddress: ratelimit.Rate(l.Register), MailPerAddress: ratelimit.Rate(l.MailAddress), MailPerAccount: ratelimit.Rate(l.MailAccount),
 			LinkPerAddress: ratelimit.Rate(l.Link), RefreshPerAddress: ratelimit.Rate(l.Refresh), ConfirmPerSession: ratelimit.Rate(l.Confirm),
 		},
-		Now: time.Now, Together: t.Together("who calls"),
+		Now: now, Together: t.Together("who calls"),
 	}
 }
 
