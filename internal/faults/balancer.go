@@ -20,6 +20,9 @@ import (
 type Balancer struct {
 	URL string
 
+	ctx     context.Context //nolint:containedctx // of the test
+	looking sync.WaitGroup
+
 	mu       sync.Mutex
 	replicas []*replica
 	turn     int
@@ -40,16 +43,11 @@ func NewBalancer(t testing.TB) *Balancer {
 	b := &Balancer{}
 	server := httptest.NewServer(b)
 	b.URL = server.URL
-	ctx, cancel := context.WithCancel(context.Background())
-	var looking sync.WaitGroup
-	looking.Go(func() {
-		for tick := time.NewTicker(looksAgain); ctx.Err() == nil; <-tick.C {
-			b.look(ctx)
-		}
-	})
+	var cancel context.CancelFunc
+	b.ctx, cancel = context.WithCancel(context.Background())
 	t.Cleanup(func() {
 		cancel()
-		looking.Wait()
+		b.looking.Wait()
 		server.Close()
 		for _, r := range b.replicas {
 			r.transport.CloseIdleConnections()
@@ -60,28 +58,36 @@ func NewBalancer(t testing.TB) *Balancer {
 
 // Add is told of a replica; it is sent requests once it is ready.
 func (b *Balancer) Add(url string) {
+	r := &replica{url: url, transport: &http.Transport{MaxIdleConnsPerHost: 100}}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.replicas = append(b.replicas, &replica{url: url, transport: &http.Transport{MaxIdleConnsPerHost: 100}})
+	b.replicas = append(b.replicas, r)
+	b.mu.Unlock()
+	b.looking.Go(func() { b.look(r) })
 }
 
 // Ready is how many replicas are.
 func (b *Balancer) Ready() int { return len(b.inTurn()) }
 
-// look asks every replica, and forgets those that are gone.
-func (b *Balancer) look(ctx context.Context) {
-	b.mu.Lock()
-	all := slices.Clone(b.replicas)
-	b.mu.Unlock()
-	for _, r := range all {
-		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+// look asks a replica again and again whether it is ready, until it is gone.
+func (b *Balancer) look(r *replica) {
+	tick := time.NewTicker(looksAgain)
+	defer tick.Stop()
+	for b.ctx.Err() == nil {
+		limited, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 		ready, err := r.answers(limited)
 		cancel()
 		b.mu.Lock()
-		if r.ready = ready; dialFailed(err) {
+		r.ready = ready
+		gone := dialFailed(err)
+		if gone {
 			b.replicas = slices.DeleteFunc(b.replicas, func(other *replica) bool { return other == r })
 		}
 		b.mu.Unlock()
+		if gone {
+			r.transport.CloseIdleConnections()
+			return
+		}
+		<-tick.C
 	}
 }
 
@@ -111,6 +117,17 @@ func (b *Balancer) inTurn() (ready []*replica) {
 		ready = slices.Concat(ready[at:], ready[:at])
 	}
 	return ready
+}
+
+// all lists the replicas, in the turn that inTurn has begun.
+func (b *Balancer) all() []*replica {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.replicas) == 0 {
+		return nil
+	}
+	at := b.turn % len(b.replicas)
+	return slices.Concat(b.replicas[at:], b.replicas[:at])
 }
 
 // ServeHTTP implements http.Handler.

@@ -11,10 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func init() { zerolog.SetGlobalLevel(zerolog.Disabled) } // Some toxics log whatever they are told.
+
 // Network is a piece of network in front of a server.
 type Network struct {
 	t     testing.TB
 	proxy *toxiproxy.Proxy
+	addr  string
 }
 
 // NewNetwork puts one in front of the server at address, until the test ends.
@@ -23,12 +26,13 @@ func NewNetwork(t testing.TB, address string) *Network {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	n := &Network{t: t, proxy: toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", address)}
 	require.NoError(t, n.proxy.Start())
+	n.addr = n.proxy.Listen // which a later start writes again
 	t.Cleanup(n.proxy.Stop)
 	return n
 }
 
 // Addr is where the server is now reached.
-func (n *Network) Addr() string { return n.proxy.Listen }
+func (n *Network) Addr() string { return n.addr }
 
 // Swallow takes every byte and carries none on, as a firewall does that drops
 // packets; connections open, and stay open.
@@ -40,6 +44,12 @@ func (n *Network) Swallow() {
 // Delay makes every answer late by so many milliseconds.
 func (n *Network) Delay(milliseconds int) {
 	n.add("latency", "downstream", fmt.Sprintf(`{"latency":%d}`, milliseconds))
+}
+
+// Throttle carries so many kilobytes a second each way.
+func (n *Network) Throttle(kilobytes int) {
+	n.add("bandwidth", "upstream", fmt.Sprintf(`{"rate":%d}`, kilobytes))
+	n.add("bandwidth", "downstream", fmt.Sprintf(`{"rate":%d}`, kilobytes))
 }
 
 // Reset breaks every connection as soon as the server says something on it.

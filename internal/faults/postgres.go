@@ -9,8 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -97,6 +100,9 @@ func (p *Postgres) URLOf(address, name string) string {
 	}).String()
 }
 
+// AdminURL is the superuser's, and no network is in the way.
+func (p *Postgres) AdminURL() string { return p.cluster.URL(database) }
+
 // Superuser opens a connection that no network is in the way of.
 func (p *Postgres) Superuser() *pgx.Conn {
 	p.t.Helper()
@@ -107,9 +113,15 @@ func (p *Postgres) Superuser() *pgx.Conn {
 }
 
 // Kill is kill -9 of the server's main process; the others follow it.
-func (p *Postgres) Kill() {
+func (p *Postgres) Kill() { p.t.Helper(); p.end(syscall.SIGKILL) }
+
+// StopAtOnce is a shutdown in immediate mode: nobody is waited for, and nothing
+// is written any more; the next start recovers.
+func (p *Postgres) StopAtOnce() { p.t.Helper(); p.end(syscall.SIGQUIT) }
+
+func (p *Postgres) end(s syscall.Signal) {
 	p.t.Helper()
-	require.NoError(p.t, syscall.Kill(p.cluster.PID(), syscall.SIGKILL))
+	require.NoError(p.t, syscall.Kill(p.cluster.PID(), s))
 	<-p.cluster.Exited()
 	_ = p.cluster.Stop() // only lets go of the directory
 }
@@ -151,13 +163,15 @@ func (p *Postgres) write(name string, content []byte) {
 // disk hangs: connections stay open and new ones are taken, but nothing answers.
 func (p *Postgres) Freeze() {
 	p.t.Helper()
-	conn := p.Superuser()
+	conn, err := pgx.Connect(context.Background(), p.cluster.URL(database))
+	require.NoError(p.t, err)
 	// The main process first, so that there are no new ones.
 	p.freeze(p.cluster.PID())
-	rows, err := conn.Query(context.Background(), "SELECT pid FROM pg_stat_activity ORDER BY pid = pg_backend_pid()")
+	rows, err := conn.Query(context.Background(), "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
 	require.NoError(p.t, err)
 	others, err := pgx.CollectRows(rows, pgx.RowTo[int])
 	require.NoError(p.t, err)
+	require.NoError(p.t, conn.Close(context.Background()))
 	for _, pid := range others {
 		p.freeze(pid)
 	}
@@ -177,6 +191,36 @@ func (p *Postgres) Thaw() {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
 	p.frozen = nil
+}
+
+// Stutter makes the server slow, until stop: it stands still for two thirds of
+// the time, in turns.
+func (p *Postgres) Stutter() (stop func()) {
+	p.t.Helper()
+	p.Freeze()
+	all := slices.Clone(p.frozen)
+	ctx, cancel := context.WithCancel(context.Background())
+	var turns sync.WaitGroup
+	turns.Go(func() {
+		signal := func(s syscall.Signal, d time.Duration) {
+			for _, pid := range all {
+				_ = syscall.Kill(pid, s)
+			}
+			select {
+			case <-time.After(d):
+			case <-ctx.Done():
+			}
+		}
+		for ctx.Err() == nil {
+			signal(syscall.SIGSTOP, 40*time.Millisecond)
+			signal(syscall.SIGCONT, 20*time.Millisecond)
+		}
+	})
+	return func() {
+		cancel()
+		turns.Wait()
+		p.Thaw()
+	}
 }
 
 // execute runs a statement as the superuser.
