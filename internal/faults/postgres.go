@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -172,6 +174,13 @@ func (p *Postgres) Freeze() {
 	others, err := pgx.CollectRows(rows, pgx.RowTo[int])
 	require.NoError(p.t, err)
 	require.NoError(p.t, conn.Close(context.Background()))
+	// Those that are still logging in are only known to the system, on Linux.
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.cluster.PID()))
+	for _, child := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(child); err == nil && !slices.Contains(others, pid) {
+			others = append(others, pid)
+		}
+	}
 	for _, pid := range others {
 		p.freeze(pid)
 	}
