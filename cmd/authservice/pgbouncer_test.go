@@ -79,6 +79,13 @@ func TestPgBouncer_Limits(t *testing.T) {
 	require.NoError(t, err)
 	_, err = pool.Exec(t.Context(), "SELECT count(*) FROM users")
 	require.ErrorContains(t, err, "lock timeout")
+
+	// In session mode only the parameters are in the way.
+	url = pg.URL(faults.StartPgBouncer(t, pg, "pool_mode = session",
+		"ignore_startup_parameters = statement_timeout,lock_timeout,idle_in_transaction_session_timeout"))
+	session, err := open(pgdb.PoolOptions{})
+	require.NoError(t, err)
+	session.Close()
 }
 
 // Migrations go through it as well, however many want to make them.

@@ -2,14 +2,15 @@ package faults
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
 
 // StartPgBouncer puts PgBouncer in transaction mode in front of a Postgres, until
 // the test ends, and returns where it listens. It has a few connections for all its
-// clients, and is otherwise set up as the README says.
-func StartPgBouncer(t testing.TB, p *Postgres) (address string) {
+// clients, and is otherwise set up as the README says. Settings replace those.
+func StartPgBouncer(t testing.TB, p *Postgres, settings ...string) (address string) {
 	t.Helper()
 	r := newRoom(t)
 	address = freeAddresses(t, 1)[0]
@@ -27,7 +28,8 @@ default_pool_size = 4
 max_client_conn = 200
 query_wait_timeout = 4
 server_login_retry = 1
-`, portOf(p.Addr()), portOf(address), users))
+%s
+`, portOf(p.Addr()), portOf(address), users, strings.Join(settings, "\n")))
 	d := r.start(t, "pgbouncer", "pgbouncer", config)
 	d.until(20*time.Second, "the start", func() bool { return listens(address) })
 	return address
