@@ -52,6 +52,10 @@ func TestLedger_CloseAccount(t *testing.T) {
 		requireSame(t, want, b.history(t))
 		require.Equal(t, note, neighbour.history(t)[0].Note, "another's text stays")
 
+		_, err = b.ledger.RevokeGrant(t.Context(), b.request(), grants[0].ID)
+		require.ErrorIs(t, err, creditledger.ErrGrantNotFound)
+		_, err = b.ledger.Reverse(t.Context(), b.request(), want[1].ID, creditledger.ReversalParams{})
+		require.ErrorIs(t, err, creditledger.ErrTransactionNotFound)
 		for name, ask := range map[string]func(creditledger.Request) error{
 			"Grant": func(r creditledger.Request) error {
 				_, err := b.ledger.Grant(t.Context(), r, creditledger.GrantParams{UserID: b.userID, Amount: 1})

@@ -2,11 +2,14 @@ package creditledger_test
 
 import (
 	"math"
+	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/authservice/authservice/internal/apperr"
 	"github.com/authservice/authservice/internal/creditledger"
 )
 
@@ -128,11 +131,37 @@ func TestLedger_DebitPartly(t *testing.T) {
 func TestLedger_AmountOutOfRange(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	other := b.fork(t)
+	granted := b.grant(t, creditledger.GrantParams{Amount: 10})
+	h := b.place(t, 5)
+	before := b.balance(t)
 	for _, amount := range []int64{0, -5, math.MinInt64, creditledger.MaxBalance + 1, math.MaxInt64} {
-		_, err := b.debit(t, amount)
-		require.ErrorIs(t, err, creditledger.ErrAmountOutOfRange)
-		_, err = b.ledger.Grant(t.Context(), b.request(), creditledger.GrantParams{UserID: b.userID, Amount: amount})
-		require.ErrorIs(t, err, creditledger.ErrAmountOutOfRange)
+		all := []creditledger.BulkOperation{
+			creditledger.GrantParams{UserID: b.userID, Amount: amount},
+			creditledger.DebitParams{UserID: b.userID, Amount: amount},
+			creditledger.TransferParams{FromUserID: b.userID, ToUserID: other.userID, Amount: amount},
+		}
+		errs := make([]error, 7)
+		_, errs[0] = b.ledger.Grant(t.Context(), b.request(), all[0].(creditledger.GrantParams))
+		_, errs[1] = b.ledger.Debit(t.Context(), b.request(), all[1].(creditledger.DebitParams))
+		_, errs[2] = b.ledger.Transfer(t.Context(), b.request(), all[2].(creditledger.TransferParams))
+		_, errs[3] = b.ledger.Hold(t.Context(), b.request(), creditledger.HoldParams{UserID: b.userID, Amount: amount, ExpiresIn: time.Hour})
+		_, errs[4] = b.ledger.IncrementHold(t.Context(), b.request(), h.ID, amount)
+		_, errs[5] = b.capture(t, h.ID, &amount, true)
+		_, errs[6] = b.ledger.Reverse(t.Context(), b.request(), granted.ID, creditledger.ReversalParams{Amount: &amount})
+		for i, err := range errs {
+			require.ErrorIs(t, err, creditledger.ErrAmountOutOfRange, i)
+		}
+
+		results, err := b.ledger.Bulk(t.Context(), b.request(), false, all)
+		require.NoError(t, err)
+		for i, operation := range all {
+			require.Equal(t, http.StatusUnprocessableEntity, results.Results[i].Status)
+			fine := creditledger.GrantParams{UserID: b.userID, Amount: 1}
+			_, err := b.ledger.Bulk(t.Context(), b.request(), true, []creditledger.BulkOperation{fine, operation})
+			require.Equal(t, []apperr.Field{{Pointer: "/operations/1/amount", Message: "must be from 1 to 9007199254740991"}}, apperr.From(err).Fields)
+		}
 	}
-	require.Empty(t, b.history(t))
+	require.Equal(t, before, b.balance(t))
+	require.Empty(t, other.history(t))
 }

@@ -3,6 +3,7 @@ package creditledger_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -172,12 +173,15 @@ func TestLedger_KeptRefusal(t *testing.T) {
 			require.False(t, first.Replayed)
 			require.Equal(t, c.status, first.Status)
 			require.NotEmpty(t, first.Body)
+			require.EqualError(t, first, c.reason.Error())
 
 			c.pass(t, b)
 			before := b.history(t)
 			for range 2 {
 				_, err = c.ask(t.Context(), b, r)
 				require.Equal(t, &creditledger.Refused{Status: first.Status, Body: first.Body, Replayed: true}, refusedBy(t, err))
+				require.EqualError(t, err, fmt.Sprintf("refused with %d before", c.status))
+				require.NotErrorIs(t, err, c.reason, "the reason is not kept")
 			}
 			requireSame(t, before, b.history(t))
 

@@ -34,6 +34,18 @@ func TestLedger_Balance(t *testing.T) {
 		t.Parallel()
 		_, err := b.ledger.Balance(t.Context(), uuid.New())
 		require.ErrorIs(t, err, creditledger.ErrUserNotFound)
+		_, err = b.ledger.BalanceAt(t.Context(), uuid.New(), epoch)
+		require.ErrorIs(t, err, creditledger.ErrUserNotFound)
+	})
+	t.Run("UpToNow", func(t *testing.T) {
+		t.Parallel()
+		b := b.fork(t)
+		b.grant(t, creditledger.GrantParams{Amount: 10})
+		now, err := b.ledger.BalanceAt(t.Context(), b.userID, epoch.Add(time.Microsecond-1))
+		require.NoError(t, err)
+		require.Equal(t, b.balance(t), now)
+		_, err = b.ledger.BalanceAt(t.Context(), b.userID, epoch.Add(time.Microsecond))
+		require.ErrorIs(t, err, creditledger.ErrInTheFuture)
 	})
 }
 

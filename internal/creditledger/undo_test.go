@@ -99,8 +99,10 @@ func TestLedger_Reverse(t *testing.T) {
 		require.NoError(t, err)
 		_, err = b.reverse(t, x.ID, ptr(int64(9)))
 		require.ErrorIs(t, err, creditledger.ErrReversalExceedsOriginal)
-		back, err := b.reverse(t, x.ID, ptr(int64(4)))
+		r, err := b.ledger.Reverse(t.Context(), b.request(), x.ID, creditledger.ReversalParams{Amount: ptr(int64(4)), Description: ptr("one was broken")})
 		require.NoError(t, err)
+		back := r.Transaction
+		require.Equal(t, ptr("one was broken"), back.Note.Description)
 		require.Equal(t, creditledger.TypeReversal, back.Type)
 		require.Equal(t, &x.ID, back.ReversesID)
 		require.Equal(t, []creditledger.Burn{{GrantID: second, Amount: -3}, {GrantID: first, Amount: -1}}, back.Burned, "last burned, first given back")
