@@ -4,5 +4,5 @@ package creditledger
 func (l *Ledger) Queued() int {
 	l.poster.mu.Lock()
 	defer l.poster.mu.Unlock()
-	return len(l.poster.queue)
+	return l.poster.weight
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -175,6 +178,55 @@ func TestPoster_CommitsTogether(t *testing.T) {
 	require.Equal(t, int64(50), b.balance(t).Balance)
 }
 
+// A request for many operations weighs as many in the queue.
+func TestPoster_BulkWeighs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	unlock := b.lockAccount(t, b.userID)
+	errs := make(chan error, 2)
+	bulk := func(operations int) {
+		_, err := b.ledger.Bulk(t.Context(), b.request(), true, slices.Repeat([]creditledger.BulkOperation{creditledger.GrantParams{UserID: b.userID, Amount: 1}}, operations))
+		errs <- err
+	}
+	go bulk(1)
+	b.requireWaiting(t, "CreditAccountLock")
+	go bulk(5)
+	require.Eventually(t, func() bool { return b.ledger.Queued() == 5 }, 30*time.Second, time.Millisecond)
+	unlock()
+	require.NoError(t, errors.Join(<-errs, <-errs))
+	require.Zero(t, b.ledger.Queued())
+}
+
+// What is said of a batch is what was in it.
+func TestPoster_Observe(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := b.fork(t)
+	var got creditledger.BatchStats
+	ledger := creditledger.New(b.db.Pool, creditledger.Options{Now: b.clock.Now, Observe: func(_ context.Context, s creditledger.BatchStats) { got = s }})
+	observed := func(want creditledger.BatchStats) {
+		t.Helper()
+		require.Positive(t, got.Waited)
+		require.Positive(t, got.Took)
+		require.Empty(t, cmp.Diff(want, got, cmpopts.IgnoreFields(got, "Waited", "Took"), cmpopts.EquateEmpty()))
+	}
+
+	_, err := ledger.Grant(t.Context(), b.request(), creditledger.GrantParams{UserID: b.userID, Amount: 10})
+	require.NoError(t, err)
+	observed(creditledger.BatchStats{Operations: 1, Accounts: 1, Posted: map[creditledger.TransactionType]int{creditledger.TypeGrant: 1}})
+	_, err = ledger.Transfer(t.Context(), b.request(), creditledger.TransferParams{FromUserID: b.userID, ToUserID: other.userID, Amount: 1})
+	require.NoError(t, err)
+	observed(creditledger.BatchStats{Operations: 1, Accounts: 2, Posted: map[creditledger.TransactionType]int{
+		creditledger.TypeTransferOut: 1, creditledger.TypeTransferIn: 1,
+	}})
+	_, err = ledger.Hold(t.Context(), b.request(), creditledger.HoldParams{UserID: b.userID, Amount: 1, ExpiresIn: time.Hour})
+	require.NoError(t, err)
+	observed(creditledger.BatchStats{Operations: 1, Accounts: 1, HoldEvents: map[creditledger.HoldEventType]int{creditledger.EventPlaced: 1}})
+	_, err = ledger.Debit(t.Context(), b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 100})
+	require.Error(t, err)
+	observed(creditledger.BatchStats{Operations: 1, Accounts: 1})
+}
+
 // A connection that breaks in the middle leaves each request done once.
 func TestPoster_ConnectionBreaks(t *testing.T) {
 	t.Parallel()
@@ -195,6 +247,41 @@ func TestPoster_ConnectionBreaks(t *testing.T) {
 	unlock()
 	require.NoError(t, <-done)
 	require.Equal(t, int64(99), b.balance(t).Balance)
+}
+
+// What may pass by itself is tried again, four times in all, and applied once.
+func TestPoster_TriesAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	owner := b.db.Owner(t)
+	_, err := owner.Exec(t.Context(), `
+		CREATE SEQUENCE tries;
+		CREATE TABLE failing AS SELECT 0 AS tries;
+		CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+		BEGIN
+			IF nextval('tries') <= (SELECT tries FROM failing) THEN
+				RAISE EXCEPTION 'planted' USING ERRCODE = '40001';
+			END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER planted BEFORE UPDATE ON credit_accounts FOR EACH ROW EXECUTE FUNCTION fail()`)
+	require.NoError(t, err)
+	tries := func(failing int) (made int, err error) {
+		_, err = owner.Exec(t.Context(), "SELECT setval('tries', 1, false)")
+		require.NoError(t, err)
+		_, err = owner.Exec(t.Context(), "UPDATE failing SET tries = $1", failing)
+		require.NoError(t, err)
+		_, asked := b.ledger.Grant(t.Context(), b.request(), creditledger.GrantParams{UserID: b.userID, Amount: 1})
+		require.NoError(t, owner.QueryRow(t.Context(), "SELECT last_value FROM tries").Scan(&made))
+		return made, asked
+	}
+	made, err := tries(3)
+	require.NoError(t, err)
+	require.Equal(t, 4, made)
+	made, err = tries(4)
+	require.Equal(t, apperr.Unavailable, apperr.From(err).Kind)
+	require.Equal(t, 4, made)
+	require.Equal(t, int64(1), b.balance(t).Balance)
 }
 
 // Transfers in both directions, on two replicas, end without a deadlock.
