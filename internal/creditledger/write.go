@@ -150,7 +150,7 @@ func (w *writer) transaction(t *Transaction) {
 	add(&c.Amounts, t.Amount)
 	add(&c.BalanceAfters, t.BalanceAfter)
 	add(&c.Refs, orZero(t.Reference))
-	add(&c.NoteDigests, orEmpty(t.noteDigest))
+	add(&c.NoteDigests, t.noteDigest)
 	add(&c.HoldIds, orZero(t.HoldID))
 	add(&c.ReversesIds, orZero(t.ReversesID))
 	add(&c.GrantIds, orZero(t.GrantID))
@@ -243,7 +243,7 @@ func (w *writer) event(e *HoldEvent) {
 	add(&c.Statuses, string(e.Hold.Status))
 	add(&c.ExpiresAts, e.Hold.ExpiresAt)
 	add(&c.Refs, orZero(e.Hold.Reference))
-	add(&c.NoteDigests, orEmpty(e.noteDigest))
+	add(&c.NoteDigests, e.noteDigest)
 	add(&c.TransactionIds, orZero(e.Hold.TransactionID))
 	add(&c.Pinneds, burnsColumn(e.Pinned))
 	add(&c.HeldAfters, e.HeldAfter)
@@ -294,14 +294,6 @@ func orZero[T any](value *T) (zero T) {
 		return zero
 	}
 	return *value
-}
-
-// orEmpty makes an empty column of nil, which would be NULL.
-func orEmpty(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
 }
 
 func metadataColumn(n Note) string {
