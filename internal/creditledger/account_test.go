@@ -136,3 +136,29 @@ func TestBatch_FaultIsNoRefusal(t *testing.T) {
 		require.NoError(t, op.err)
 	}
 }
+
+// What an operation came to counts from its last try alone.
+func TestBatch_DecidesAnew(t *testing.T) {
+	t.Parallel()
+	applied := outcome{transaction: &Transaction{}}
+	var err error
+	op := &operation{decide: func(*desk, *Request) (outcome, error) { return applied, err }}
+	for _, err = range []error{nil, ErrExpiryInThePast, nil} {
+		require.NoError(t, (&batch{desk: newDesk()}).decideOne(op))
+		require.Equal(t, err, op.err)
+		require.Equal(t, err == nil, op.outcome.transaction != nil)
+	}
+}
+
+// Replicas that store the same keys wait for each other, and not in a circle.
+func TestBatch_KeepsInOrderOfKeys(t *testing.T) {
+	t.Parallel()
+	b := &batch{desk: newDesk()}
+	for _, k := range []key{{number(2), "a"}, {number(1), "b"}, {number(1), "c"}, {number(1), "a"}} {
+		b.kept = append(b.kept, keptKey{operation: &operation{Request: Request{Actor: Actor{ID: k.callerID}, Key: k.text}}})
+	}
+	var w writer
+	b.keep(&w)
+	require.Equal(t, []string{"a", "b", "c", "a"}, w.keys.Keys)
+	require.Equal(t, []uuid.UUID{number(1), number(1), number(1), number(2)}, w.keys.CallerIds)
+}

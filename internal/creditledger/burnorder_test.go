@@ -92,4 +92,20 @@ func TestLedger_DebitOverManyGrants(t *testing.T) {
 			require.Equal(t, int64(c.staying)-c.amount, got.BalanceAfter)
 		})
 	}
+	t.Run("OfAnAccountNamedTwice", func(t *testing.T) { // by one batch, which reads it once
+		t.Parallel()
+		b := b.fork(t)
+		var want []creditledger.Burn
+		for range 20 {
+			made := b.grant(t, creditledger.GrantParams{Amount: 1})
+			want = append(want, creditledger.Burn{GrantID: *made.GrantID, Amount: 1})
+		}
+		r, err := b.ledger.Bulk(t.Context(), b.request(), true, []creditledger.BulkOperation{
+			creditledger.DebitParams{UserID: b.userID, Amount: 1},
+			creditledger.GrantParams{UserID: b.fork(t).userID, Amount: 1},
+			creditledger.DebitParams{UserID: b.userID, Amount: 12},
+		})
+		require.NoError(t, err)
+		require.Empty(t, cmp.Diff(want[1:13], r.Results[2].Transactions[0].Burned))
+	})
 }

@@ -297,6 +297,7 @@ func TestLaw_AtomicBatchIsAllOrNothing(t *testing.T) {
 		} else {
 			require.Equal(t, refusedAs(refused), refusedAs(err))
 			require.Equal(t, fmt.Sprintf("/operations/%d", len(one)), apperr.From(err).Fields[0].Pointer)
+			require.Equal(t, "is refused: "+apperr.From(err).Code, apperr.From(err).Fields[0].Message)
 		}
 		requireAlike(t, batch, compared)
 		live(t, batch, compared)

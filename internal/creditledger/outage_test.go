@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/authservice/authservice/internal/apperr"
@@ -94,4 +95,17 @@ func TestLedger_CannotRead(t *testing.T) {
 		require.False(t, b.isKept(t, r), c.name)
 	}
 	b.requireBalance(t, 10, 1)
+}
+
+// Nor without a database at all.
+func TestLedger_NoConnection(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	pool, err := pgxpool.New(t.Context(), b.db.URL)
+	require.NoError(t, err)
+	pool.Close()
+	l := creditledger.New(pool, creditledger.Options{Now: b.clock.Now})
+	_, err = l.Grant(t.Context(), b.request(), creditledger.GrantParams{UserID: b.userID, Amount: 1})
+	require.ErrorContains(t, err, "acquiring a connection")
+	require.Equal(t, apperr.Internal, apperr.From(err).Kind)
 }

@@ -72,6 +72,42 @@ func TestPoster_LockedAccount(t *testing.T) {
 	require.Equal(t, int64(7), other.balance(t).Balance)
 }
 
+// Nor does it hold up what came with its requests in one batch, or was answered before.
+func TestPoster_LockedAccountInABatch(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	other := b.fork(t)
+	b.grant(t, creditledger.GrantParams{Amount: 10})
+	other.grant(t, creditledger.GrantParams{Amount: 10})
+	debit := func(r creditledger.Request, userID uuid.UUID) <-chan error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := b.ledger.Debit(t.Context(), r, creditledger.DebitParams{UserID: userID, Amount: 1})
+			done <- err
+		}()
+		return done
+	}
+	known := b.request()
+	require.NoError(t, <-debit(known, b.userID))
+	unlock := b.lockAccount(t, b.userID)
+
+	// They wait together for a batch that takes its time.
+	begun, proceed := make(chan struct{}), make(chan struct{})
+	slow := b.request()
+	slow.Refusal = func(e *apperr.Error) (int, []byte) { close(begun); <-proceed; return refusal(e) }
+	first := debit(slow, uuid.New())
+	<-begun
+	blocked, again, free := debit(b.request(), b.userID), debit(known, b.userID), debit(b.request(), other.userID)
+	require.Eventually(t, func() bool { return b.ledger.Queued() == 3 }, 30*time.Second, time.Millisecond)
+	close(proceed)
+	require.ErrorIs(t, <-first, creditledger.ErrUserNotFound)
+	require.NoError(t, errors.Join(<-again, <-free))
+	require.Empty(t, blocked)
+	unlock()
+	require.NoError(t, <-blocked)
+	require.Equal(t, int64(8), b.balance(t).Balance)
+}
+
 // It ends when the lock takes too long, and the account works again afterwards.
 func TestPoster_LockTimeout(t *testing.T) {
 	t.Parallel()
@@ -337,7 +373,7 @@ func TestPoster_Notify(t *testing.T) {
 	require.Equal(t, int64(48), b.balance(t).Balance)
 }
 
-// together has requests wait for one account, and so be posted in one batch.
+// together has requests wait for one account, and so be posted in one batch, in their order.
 func (b *bundle) together(t *testing.T, ledger *creditledger.Ledger, requests ...func() error) []error {
 	t.Helper()
 	unlock := b.lockAccount(t, b.userID)
@@ -351,9 +387,9 @@ func (b *bundle) together(t *testing.T, ledger *creditledger.Ledger, requests ..
 	var all sync.WaitGroup
 	for i, request := range requests {
 		all.Go(func() { errs[i] = request() })
+		// It queues behind the account that is waited for.
+		require.Eventually(t, func() bool { return ledger.Queued() == i+1 }, 30*time.Second, time.Millisecond)
 	}
-	// They queue behind the account that is waited for.
-	require.Eventually(t, func() bool { return ledger.Queued() == len(requests) }, 30*time.Second, time.Millisecond)
 	unlock()
 	all.Wait()
 	require.NoError(t, <-first)
@@ -400,6 +436,30 @@ func TestPoster_PostedInParts(t *testing.T) {
 	require.Equal(t, int64(100+1-8), b.balance(t).Balance)
 	_, err = owner.Exec(t.Context(), "ALTER TABLE credit_accounts DROP CONSTRAINT planted")
 	require.NoError(t, err)
+}
+
+// What was answered before is no end to the batch that it is in.
+func TestPoster_ReplayAmongNeighbours(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.grant(t, creditledger.GrantParams{Amount: 100})
+	known, params := b.request(), creditledger.DebitParams{UserID: b.userID, Amount: 10}
+	_, err := b.ledger.Debit(t.Context(), known, params)
+	require.NoError(t, err)
+	other := known
+	other.Fingerprint[0]++
+	ask := func(r creditledger.Request) func() error {
+		return func() error { _, err := b.ledger.Debit(t.Context(), r, params); return err }
+	}
+	errs := b.together(t, b.ledger, ask(b.request()), ask(known), ask(b.request()), ask(other), ask(b.request()))
+	for i, err := range errs {
+		if i == 3 {
+			require.ErrorIs(t, err, creditledger.ErrKeyReused)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	b.requireBalance(t, 100+1-4*10, 0)
 }
 
 // In one batch a transaction is undone once, too.
