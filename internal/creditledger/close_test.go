@@ -217,10 +217,10 @@ func TestLedger_CleanUp(t *testing.T) {
 		return r
 	}
 	old := refuse()
-	// More than two pages of them.
+	// More than four replicas remove with a page each.
 	_, err = b.db.Pool.Exec(t.Context(), `
 		INSERT INTO idempotency_keys (caller_id, key, fingerprint, status, body, created_at)
-		SELECT $1, 'old-' || n, $2, 404, '{}', $3 FROM generate_series(1, 2500) n`, uuid.New(), make([]byte, 32), b.clock.Now())
+		SELECT $1, 'old-' || n, $2, 404, '{}', $3 FROM generate_series(1, 4500) n`, uuid.New(), make([]byte, 32), b.clock.Now())
 	require.NoError(t, err)
 	b.clock.Advance(time.Microsecond)
 	newer := refuse()
@@ -242,7 +242,7 @@ func TestLedger_CleanUp(t *testing.T) {
 	require.NoError(t, errors.Join(errs...))
 	require.False(t, b.isKept(t, old))
 	require.True(t, b.isKept(t, newer))
-	require.Equal(t, all-2501, keys())
+	require.Equal(t, all-4501, keys())
 
 	b.clock.Advance(10_000 * time.Hour)
 	require.NoError(t, b.ledger.CleanUp(t.Context()))

@@ -51,6 +51,63 @@ func TestLedger_Replay(t *testing.T) {
 		require.Len(t, b.history(t), 3)
 	})
 
+	t.Run("WhatHasParts", func(t *testing.T) {
+		t.Parallel()
+		b := b.fork(t)
+		b.grant(t, creditledger.GrantParams{Amount: 10, ExpiresAt: in(time.Hour)})
+		transfer := creditledger.TransferParams{FromUserID: b.userID, ToUserID: b.fork(t).userID, Amount: 3, Reference: ptr("gift-1")}
+		r := b.request()
+		first, err := b.ledger.Transfer(t.Context(), r, transfer)
+		require.NoError(t, err)
+		again, err := b.ledger.Transfer(t.Context(), r, transfer)
+		require.NoError(t, err)
+		first.Replayed = true
+		requireSame(t, first, again)
+
+		operations := []creditledger.BulkOperation{
+			creditledger.GrantParams{UserID: b.userID, Amount: 5},
+			creditledger.DebitParams{UserID: b.userID, Amount: 1000},
+			transfer,
+		}
+		r = b.request()
+		all, err := b.ledger.Bulk(t.Context(), r, false, operations)
+		require.NoError(t, err)
+		require.NotEmpty(t, all.Results[1].Problem)
+		allAgain, err := b.ledger.Bulk(t.Context(), r, false, operations)
+		require.NoError(t, err)
+		all.Replayed = true
+		requireSame(t, all, allAgain)
+		for i, result := range allAgain.Results {
+			require.Equal(t, i == 1, result.Problem != nil)
+		}
+	})
+
+	t.Run("Holds", func(t *testing.T) {
+		t.Parallel()
+		b := b.fork(t)
+		b.grant(t, creditledger.GrantParams{Amount: 10})
+		note := creditledger.Note{Description: ptr("a room"), Metadata: []byte(`{"nights":2}`)}
+		params := creditledger.HoldParams{UserID: b.userID, Amount: 5, ExpiresIn: time.Hour, Reference: ptr("room-1"), Note: note}
+		placed, incremented, captured := b.request(), b.request(), b.request()
+		asked := make([]creditledger.HoldReceipt, 6)
+		for i := range 2 { // what was answered, and not what became of it since
+			var err error
+			asked[3*i], err = b.ledger.Hold(t.Context(), placed, params)
+			require.NoError(t, err)
+			id := asked[0].Hold.ID
+			b.clock.Advance(time.Minute)
+			asked[3*i+1], err = b.ledger.IncrementHold(t.Context(), incremented, id, 2)
+			require.NoError(t, err)
+			b.clock.Advance(time.Minute)
+			asked[3*i+2], err = b.ledger.CaptureHold(t.Context(), captured, id, creditledger.CaptureParams{Amount: ptr(int64(3))})
+			require.NoError(t, err)
+		}
+		for i := range 3 {
+			asked[i].Replayed = true
+			require.Equal(t, asked[i], asked[3+i])
+		}
+	})
+
 	t.Run("ByAUserActor", func(t *testing.T) {
 		t.Parallel()
 		b := b.fork(t)

@@ -3,6 +3,7 @@ package creditledger_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -249,6 +250,28 @@ func TestLedger_CloseAccountWithHolds(t *testing.T) {
 	b.clock.Advance(2 * time.Hour)
 	require.NoError(t, b.ledger.ExpireDue(t.Context()))
 	require.Len(t, b.history(t), 2, "nothing moves")
+}
+
+// A sweep that fails for one account says so, and closes what it can.
+func TestLedger_ExpireDueFails(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	broken := b.fork(t)
+	for _, b := range []*bundle{b, broken} {
+		b.grant(t, creditledger.GrantParams{Amount: 10, ExpiresAt: in(time.Hour)})
+	}
+	b.clock.Advance(time.Hour)
+	owner := b.db.Owner(t)
+	_, err := owner.Exec(t.Context(), fmt.Sprintf("ALTER TABLE credit_accounts ADD CONSTRAINT planted CHECK (user_id <> '%s') NOT VALID", broken.userID))
+	require.NoError(t, err)
+	require.ErrorContains(t, b.ledger.ExpireDue(t.Context()), "planted")
+	require.Len(t, b.history(t), 2)
+	require.Len(t, broken.history(t), 1)
+
+	_, err = owner.Exec(t.Context(), "ALTER TABLE credit_accounts DROP CONSTRAINT planted")
+	require.NoError(t, err)
+	require.NoError(t, b.ledger.ExpireDue(t.Context()))
+	require.Len(t, broken.history(t), 2)
 }
 
 // Several replicas sweep at once, over more accounts than a page holds: each
