@@ -66,7 +66,7 @@ func TestLedger_Replay(t *testing.T) {
 
 		operations := []creditledger.BulkOperation{
 			creditledger.GrantParams{UserID: b.userID, Amount: 5},
-			creditledger.DebitParams{UserID: b.userID, Amount: 1000},
+			creditledger.DebitParams{UserID: uuid.New(), Amount: 1},
 			transfer,
 		}
 		r = b.request()

@@ -17,8 +17,10 @@ func TestLedger_CannotRead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	owner := b.db.Owner(t)
-	granted := b.grant(t, creditledger.GrantParams{Amount: 10})
-	h := b.place(t, 1)
+	known, params := b.request(), creditledger.GrantParams{UserID: b.userID, Amount: 10}
+	first, err := b.ledger.Grant(t.Context(), known, params)
+	require.NoError(t, err)
+	granted, h := first.Transaction, b.place(t, 1)
 
 	for _, c := range []struct {
 		name, table string
@@ -26,6 +28,10 @@ func TestLedger_CannotRead(t *testing.T) {
 	}{
 		{"Grant", "credit_accounts", func(r creditledger.Request) error {
 			_, err := b.ledger.Grant(t.Context(), r, creditledger.GrantParams{UserID: b.userID, Amount: 1})
+			return err
+		}},
+		{"Replay", "credit_transaction_notes", func(creditledger.Request) error {
+			_, err := b.ledger.Grant(t.Context(), known, params)
 			return err
 		}},
 		{"VoidHold", "credit_holds", func(r creditledger.Request) error {

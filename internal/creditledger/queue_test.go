@@ -2,6 +2,7 @@ package creditledger
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -91,4 +92,35 @@ func TestPoster_Abandoned(t *testing.T) {
 	require.Equal(t, []int{1}, q.post())
 	require.Equal(t, []int{queueWeight - 1}, q.post())
 	q.posted <- struct{}{}
+}
+
+// So many batches wait for accounts that others have locked, and no more; the rest wait their turn.
+func TestPoster_WaitersAreBounded(t *testing.T) {
+	t.Parallel()
+	unlock := make(chan struct{})
+	p := newPoster(nil)
+	p.run = func(ops []*operation, wait bool) []*operation {
+		if wait {
+			<-unlock
+			return nil
+		}
+		return ops // all are locked
+	}
+	states := func(waiting, apart int) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.waiting == waiting && len(p.apart) == apart && len(p.queue)+p.running == 0
+		}, 30*time.Second, time.Millisecond)
+	}
+	for range waiters + 2 {
+		require.NoError(t, p.add(weighing(1)))
+	}
+	states(waiters, 2)
+	unlock <- struct{}{}
+	states(waiters, 1)
+	close(unlock)
+	states(0, 0)
+	require.Empty(t, p.busy)
 }
