@@ -50,11 +50,13 @@ func (l *logbook) take(t *testing.T) (lines []string) {
 			Action string `json:"event.action"`
 			User   string `json:"user.id"`
 			Actor  string `json:"authservice.actor.type"`
+			By     string `json:"authservice.actor.id"`
 			Amount int64  `json:"authservice.transaction.amount"`
 			Hold   int64  `json:"authservice.hold.amount"`
 		}
 		require.NoError(t, json.Unmarshal([]byte(line), &content))
 		require.NotEmpty(t, content.User)
+		require.Equal(t, content.Actor != "system", content.By != "")
 		by, _ := l.asked[len(lines)].(string)
 		text, err := json.Marshal(content.Amount + content.Hold)
 		require.NoError(t, err)
