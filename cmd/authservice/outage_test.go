@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -292,4 +293,25 @@ func TestOutage_Locked(t *testing.T) {
 	require.True(t, logged(s.logs.String(), "lock_timeout"))
 	release()
 	require.Equal(t, 402, s.slowDebit(t.Context(), locked))
+}
+
+// A commit whose answer is lost is asked about, and answered as what it is: the
+// first time that the request was done.
+func TestOutage_CommitUnheard(t *testing.T) {
+	t.Parallel()
+	o := startOutage(t)
+	debit := func(key string) (replayed bool) {
+		r := o.user.debit(t, key, authclient.DebitRequest{Amount: 10})
+		require.Equal(t, 201, r.StatusCode(), string(r.Body))
+		return r.HTTPResponse.Header.Get("Idempotent-Replayed") != ""
+	}
+	o.network.CutCommits(2)
+	for i := range 5 {
+		require.False(t, debit(strconv.Itoa(i)), i)
+	}
+	o.network.Heal()
+	for i := range 5 {
+		require.True(t, debit(strconv.Itoa(i)), i)
+	}
+	require.EqualValues(t, 1_000_000-5*10, o.user.balance(t).Balance)
 }

@@ -128,6 +128,7 @@ func (b *batch) decide() error {
 			}
 			continue
 		}
+		op.fresh = true
 		if err := b.decideOne(op); err != nil {
 			return err
 		}
@@ -180,6 +181,9 @@ func (b *batch) answer(began time.Time) {
 	for _, op := range b.replays {
 		replayed[op] = true
 		o, err := b.l.replay(b.ctx, b.keys[op.key()])
+		if op.fresh {
+			o.isFirst()
+		}
 		op.finish(o, pgdb.Classify(err))
 	}
 	for _, op := range b.ops {

@@ -104,6 +104,14 @@ type outcome struct {
 	replayed    bool
 }
 
+// isFirst makes of a replayed outcome the first answer.
+func (o *outcome) isFirst() {
+	o.replayed = false
+	if o.refused != nil {
+		o.refused.Replayed = false
+	}
+}
+
 // part is what became of one operation of several.
 type part struct {
 	made    []*Transaction
