@@ -128,7 +128,6 @@ func (b *batch) decide() error {
 			}
 			continue
 		}
-		op.fresh = true
 		if err := b.decideOne(op); err != nil {
 			return err
 		}
@@ -181,9 +180,7 @@ func (b *batch) answer(began time.Time) {
 	for _, op := range b.replays {
 		replayed[op] = true
 		o, err := b.l.replay(b.ctx, b.keys[op.key()])
-		if op.fresh {
-			o.isFirst()
-		}
+		o.replayed = !op.outcome.is(o)
 		op.finish(o, pgdb.Classify(err))
 	}
 	for _, op := range b.ops {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -104,12 +105,18 @@ type outcome struct {
 	replayed    bool
 }
 
-// isFirst makes of a replayed outcome the first answer.
-func (o *outcome) isFirst() {
-	o.replayed = false
-	if o.refused != nil {
-		o.refused.Replayed = false
+// is reports whether stored is this outcome: one of an earlier try, whose commit
+// was not heard of. Of refusals, which all look alike, it cannot tell.
+func (o outcome) is(stored outcome) bool {
+	switch {
+	case o.transaction != nil && stored.transaction != nil:
+		return o.transaction.ID == stored.transaction.ID
+	case o.event != nil && stored.event != nil:
+		return o.event.Hash == stored.event.Hash
 	}
+	return slices.EqualFunc(o.parts, stored.parts, func(a, b part) bool {
+		return slices.EqualFunc(a.made, b.made, func(a, b *Transaction) bool { return a.ID == b.ID })
+	}) && slices.ContainsFunc(o.parts, func(p part) bool { return len(p.made) > 0 })
 }
 
 // part is what became of one operation of several.

@@ -52,9 +52,6 @@ type operation struct {
 	state atomic.Int32    // stateWaiting, until it is taken or abandoned
 	began time.Time       // when it was queued
 	done  chan struct{}
-	// fresh says that its key was not known at an earlier try, whose commit was
-	// not heard of: what it finds under its key now is its own.
-	fresh bool
 	// What became of it; to be read after done.
 	outcome outcome
 	err     error
