@@ -124,3 +124,10 @@ func TestPoster_WaitersAreBounded(t *testing.T) {
 	states(0, 0)
 	require.Empty(t, p.busy)
 }
+
+func TestPoster_GroupsByFirstAccount(t *testing.T) {
+	t.Parallel()
+	one, two, again := weighing(1), weighing(2), weighing(3)
+	again.accounts = []uuid.UUID{one.accounts[0], two.accounts[0]}
+	require.Equal(t, [][]*operation{{one, again}, {two}}, byFirstAccount([]*operation{one, two, again}))
+}
