@@ -13,7 +13,7 @@ import (
 
 // gcPercent trades memory, of which the service needs little, for CPU time: under
 // load, collecting at 100 takes a seventh of it. GOGC overrides it.
-const gcPercent = 300
+const gcPercent = 200
 
 func main() {
 	if os.Getenv("GOGC") == "" {
