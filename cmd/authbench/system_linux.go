@@ -22,14 +22,40 @@ func dieWithUs() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGINT}
 }
 
-// processTime is the processor time that a process has used, 0 when there is no
-// such process.
-func processTime(pid int) time.Duration {
-	f := statFields(pid)
-	if f == nil {
-		return 0
+// programTime is the processor time that a process has used, together with its
+// children of the same program; 0 when there is no such process.
+func programTime(pid int) (total time.Duration) {
+	for _, p := range append(sameProgram(pid), pid) {
+		if f := statFields(p); f != nil {
+			total += ticks(f[11] + f[12])
+		}
 	}
-	return ticks(f[11] + f[12])
+	return total
+}
+
+// sameProgram is the children of a process that run the same program.
+func sameProgram(pid int) (same []int) {
+	program, err := programOf(pid)
+	if err != nil {
+		return nil
+	}
+	for _, child := range childrenOf(pid) {
+		if its, err := programOf(child); err == nil && its == program {
+			same = append(same, child)
+		}
+	}
+	return same
+}
+
+func childrenOf(pid int) (children []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range files {
+		child, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if f := statFields(child); len(f) > 0 && int(f[1]) == pid { //nolint:gosec // a process id
+			children = append(children, child)
+		}
+	}
+	return children
 }
 
 // familyTime is that of a process, its children, and the children it has outlived.
@@ -39,10 +65,8 @@ func familyTime(pid int) time.Duration {
 		return 0
 	}
 	total := ticks(f[11] + f[12] + f[13] + f[14])
-	files, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range files {
-		child, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		if f := statFields(child); len(f) > 0 && int(f[1]) == pid { //nolint:gosec // a process id
+	for _, child := range childrenOf(pid) {
+		if f := statFields(child); f != nil {
 			total += ticks(f[11] + f[12])
 		}
 	}
@@ -98,11 +122,21 @@ func machineTime() time.Duration {
 	return ticks(used)
 }
 
-// peakMemory is the most memory that a process had, in bytes.
+// peakMemory is the most memory that a process had, in bytes, with what its
+// children of the same program have for themselves now.
 func peakMemory(pid int) int64 {
+	total := memory(pid, "VmHWM:")
+	for _, child := range sameProgram(pid) {
+		total += memory(child, "RssAnon:")
+	}
+	return total
+}
+
+// memory reads a field of /proc/<pid>/status, in bytes.
+func memory(pid int, field string) int64 {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(text)) {
-		if value, found := strings.CutPrefix(line, "VmHWM:"); found {
+		if value, found := strings.CutPrefix(line, field); found {
 			kilobytes, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
 			return kilobytes * 1024
 		}

@@ -11,7 +11,7 @@ import (
 // Elsewhere there is no /proc: nothing is known of other processes' time.
 
 func dieWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
-func processTime(int) time.Duration   { return 0 }
+func programTime(int) time.Duration   { return 0 }
 func familyTime(int) time.Duration    { return 0 }
 func machineTime() time.Duration      { return 0 }
 func parentOf(int, string) int        { return 0 }

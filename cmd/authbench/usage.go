@@ -26,7 +26,7 @@ func (m meter) read() usage {
 		machine: machineTime(), wall: time.Duration(time.Now().UnixNano()),
 	}
 	if m.service != 0 {
-		u.service = processTime(m.service)
+		u.service = programTime(m.service)
 	}
 	if m.postmaster != 0 {
 		u.database = familyTime(m.postmaster)

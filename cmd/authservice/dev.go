@@ -129,7 +129,9 @@ func dev(ctx context.Context, e env, announce func(io.Writer, devInfo) error) er
 		return err
 	}
 	defer closeReads()
-	d, err := newDomain(ctx, c, pool, reads, t)
+	work, closeBcrypt := e.openBcrypt(ctx, c, t)
+	defer closeBcrypt()
+	d, err := newDomain(ctx, c, pool, reads, work, t)
 	if err != nil {
 		return err
 	}

@@ -20,10 +20,11 @@ type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string // as of os.Environ
+	program        string   // the file of the program, for processes of its own; empty for none
 }
 
 func processEnv() env {
-	return env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
+	return env{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), program: ownProgram()}
 }
 
 // run is the program but for the process around it; end-to-end tests call it.
@@ -35,7 +36,7 @@ func run(ctx context.Context, args []string, e env) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(devCommand(e), serveCommand(e), migrateCommand(e), usersCommand(e), keysCommand(e), ledgerCommand(e), mailCommand(e), healthCommand(e), versionCommand(e))
+	root.AddCommand(devCommand(e), serveCommand(e), migrateCommand(e), usersCommand(e), keysCommand(e), ledgerCommand(e), mailCommand(e), healthCommand(e), versionCommand(e), bcryptWorkerCommand(e))
 	root.SetArgs(args)
 	root.SetIn(e.stdin)
 	root.SetOut(e.stdout)
@@ -92,7 +93,7 @@ func (e env) withDomain(ctx context.Context, do func(context.Context, *domain) e
 		return err
 	}
 	defer closePool()
-	d, err := newDomain(ctx, c, pool, pool, t)
+	d, err := newDomain(ctx, c, pool, pool, nil, t)
 	if err != nil {
 		return err
 	}

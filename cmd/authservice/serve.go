@@ -61,7 +61,9 @@ func serve(ctx context.Context, c config.Config, e env) error {
 		return err
 	}
 	defer closeReads()
-	d, err := newDomain(ctx, c, pool, reads, t)
+	work, closeBcrypt := e.openBcrypt(ctx, c, t)
+	defer closeBcrypt()
+	d, err := newDomain(ctx, c, pool, reads, work, t)
 	if err != nil {
 		return err
 	}

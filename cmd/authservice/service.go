@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/authservice/authservice/internal/audit"
+	"github.com/authservice/authservice/internal/bcryptworker"
 	"github.com/authservice/authservice/internal/config"
 	"github.com/authservice/authservice/internal/creditledger"
 	"github.com/authservice/authservice/internal/dbgen"
@@ -87,6 +90,16 @@ func openReads(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *tele
 	return standby, func() { stop(); standby.Close() }, nil
 }
 
+// openBcrypt has passwords hashed in a process of its own until closeBcrypt is called.
+func (e env) openBcrypt(ctx context.Context, c config.Config, t *telemetry.Telemetry) (work bcryptWork, closeBcrypt func()) {
+	if e.program == "" {
+		return nil, func() {}
+	}
+	slots := cmp.Or(c.BcryptConcurrency, runtime.GOMAXPROCS(0))
+	p := bcryptworker.NewProcess(e.program, []string{bcryptWorkerName}, slots, t.Logger("service"))
+	return p.Do, beside(ctx, p.Run)
+}
+
 // beside runs functions until stop is called. The database is needed longer than
 // ctx lasts: to finish what was begun.
 func beside(ctx context.Context, all ...func(context.Context)) (stop func()) {
@@ -100,7 +113,7 @@ func beside(ctx context.Context, all ...func(context.Context)) (stop func()) {
 
 // newDomain joins the rooms; reads is for those that may be late. Whoever calls it
 // closes both.
-func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, reads dbgen.DBTX, t *telemetry.Telemetry) (*domain, error) {
+func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, reads dbgen.DBTX, work bcryptWork, t *telemetry.Telemetry) (*domain, error) {
 	key := c.EncryptionKeyBytes()
 	sealer, err := tokens.NewSealer(key)
 	if err != nil {
@@ -132,7 +145,7 @@ func newDomain(ctx context.Context, c config.Config, pool *pgxpool.Pool, reads d
 	d.identity = identity.New(pool, identity.Rooms{
 		Tokens: d.tokens, Audit: d.audit, Limiter: d.limits, Jobs: d.jobs, Sealer: sealer, Mailer: mailer, Reads: reads,
 		UserCreated: d.ledger.OpenAccount, UserDeleted: d.ledger.CloseAccount,
-	}, identityOptions(c, key, t))
+	}, identityOptions(c, key, work, t))
 	d.checkpointer = ledgerproof.NewCheckpointer(pool, tokens.DeriveKey(key, "ledger checkpoints"), now)
 	d.registerJobs(t.Logger("jobs"))
 	d.registerCheckpoints(t.Logger("ledger"), c.Ledger.CheckpointInterval)
@@ -182,12 +195,12 @@ func nonEmpty(s string) []string {
 	return []string{s}
 }
 
-func identityOptions(c config.Config, key []byte, t *telemetry.Telemetry) identity.Options {
+func identityOptions(c config.Config, key []byte, work bcryptWork, t *telemetry.Telemetry) identity.Options {
 	l := c.Limit
 	return identity.Options{
 		Passwords: identity.PasswordOptions{
 			Cost: c.BcryptCost, Pepper: []byte(c.PasswordPepper.Reveal()), PreviousPeppers: c.PreviousPeppers(),
-			Slots: c.BcryptConcurrency, Queue: c.BcryptQueue,
+			Slots: c.BcryptConcurrency, Queue: c.BcryptQueue, Work: work,
 		},
 		RequireVerifiedEmail: c.RequireEmailVerification,
 		RefreshKey:           tokens.DeriveKey(key, "refresh"),

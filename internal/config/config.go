@@ -36,7 +36,7 @@ type Config struct {
 	// PreviousPeppers are separated by commas.
 	PasswordPepperPrevious Secret `split_words:"true" desc:"comma-separated peppers of before: passwords under them still match and move to AUTH_PASSWORD_PEPPER at the next login"`
 	BcryptCost             int    `split_words:"true" default:"12" desc:"cost of password hashes; at least 10 in production"`
-	BcryptConcurrency      int    `split_words:"true" default:"0" desc:"how many passwords are hashed at once; 0 for as many as there are CPUs. They are hashed at low priority (Linux), so that a flood of logins leaves the CPUs to everything else"`
+	BcryptConcurrency      int    `split_words:"true" default:"0" desc:"how many passwords are hashed at once; 0 for as many as there are CPUs. They are hashed by a process of low priority, so that a flood of logins leaves the CPUs to everything else"`
 	BcryptQueue            int    `split_words:"true" default:"32" desc:"how many more may wait to be hashed; beyond it the answer is 503"`
 
 	RequireEmailVerification bool `split_words:"true" default:"false" desc:"whether an address must be verified before the first login; needs AUTH_SMTP_HOST"`

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/authservice/authservice/internal/bcryptworker"
 )
 
 // hashScheme begins every hash that is made here: what stands behind it is
@@ -36,8 +38,11 @@ type PasswordOptions struct {
 	Cost            int      // of new bcrypt hashes, 4 to 18
 	Pepper          []byte   // keys the pre-hash of new hashes; empty for none
 	PreviousPeppers [][]byte // with which older hashes still verify
-	Slots           int      // passwords that are hashed at the same time; 0: half as many as goroutines run at once (GOMAXPROCS)
+	Slots           int      // passwords that are hashed at the same time; 0: GOMAXPROCS
 	Queue           int      // passwords that wait for it; 0: 32
+
+	// Work is who hashes; nil for the caller's own goroutine.
+	Work func(bcryptworker.Work) (bcryptworker.Result, error)
 }
 
 // hasher hashes passwords and verifies them.
@@ -58,7 +63,7 @@ type verdict struct {
 }
 
 func newHasher(o PasswordOptions) *hasher {
-	h := &hasher{cost: o.Cost, pepper: o.Pepper, peppers: map[string]pepper{}, pool: newHashPool(o.Slots, o.Queue)}
+	h := &hasher{cost: o.Cost, pepper: o.Pepper, peppers: map[string]pepper{}, pool: newHashPool(o.Slots, o.Queue, o.Work)}
 	// Hashes from before there was a pepper keep verifying.
 	for _, p := range append([][]byte{nil, o.Pepper}, o.PreviousPeppers...) {
 		h.peppers[pepper(p).id()] = p
@@ -68,15 +73,11 @@ func newHasher(o PasswordOptions) *hasher {
 
 // hash returns what to store of a password.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	var hashed []byte
-	err := h.pool.do(ctx, func() (err error) {
-		hashed, err = bcrypt.GenerateFromPassword(h.prehash(password), h.cost)
-		return err
-	})
+	r, err := h.pool.do(ctx, bcryptworker.Work{Password: h.prehash(password), Cost: h.cost})
 	if err != nil {
 		return "", fmt.Errorf("hashing a password: %w", err)
 	}
-	return hashScheme + h.id() + "$" + string(hashed), nil
+	return hashScheme + h.id() + "$" + string(r.Hash), nil
 }
 
 // verify compares a password with what is stored of one.
@@ -99,24 +100,15 @@ func (h *hasher) verify(ctx context.Context, stored *string, password string) (v
 	if !s.plain {
 		key = s.pepper.prehash(password)
 	}
-	var match bool
-	err := h.pool.do(ctx, func() error {
-		match = bcrypt.CompareHashAndPassword(s.bcrypt, key) == nil
-		for _, cost := range costsBetween(s.cost, h.cost) {
-			compareNothing(cost)
-		}
-		return nil
-	})
+	r, err := h.pool.do(ctx, bcryptworker.Work{Password: key, Hash: s.bcrypt, Idle: costsBetween(s.cost, h.cost)})
 	current := !s.plain && s.pepper.id() == h.id() && s.cost == h.cost
-	return verdict{match: match, outdated: match && !current}, err
+	return verdict{match: r.Match, outdated: r.Match && !current}, err
 }
 
 // dummy takes as long as verify, for where there is nothing to compare.
 func (h *hasher) dummy(ctx context.Context) error {
-	return h.pool.do(ctx, func() error {
-		compareNothing(h.cost)
-		return nil
-	})
+	_, err := h.pool.do(ctx, bcryptworker.Work{Idle: []int{h.cost}})
+	return err
 }
 
 // storedHash is what a stored hash says of itself.
@@ -155,13 +147,6 @@ func costsBetween(low, high int) (costs []int) {
 		costs = append(costs, cost)
 	}
 	return costs
-}
-
-// compareNothing takes the time of a comparison: with a well-formed hash that
-// no password is known to match.
-func compareNothing(cost int) {
-	nobodys := fmt.Sprintf("$2a$%02d$%s", cost, strings.Repeat(".", 53))
-	_ = bcrypt.CompareHashAndPassword([]byte(nobodys), nil) // It does not match.
 }
 
 // pepper keys the pre-hash of passwords, so that hashes are of no use to

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/bcryptworker"
 )
 
 // defaultQueue is how many passwords may wait to be hashed.
@@ -19,10 +20,10 @@ var errTooManyWaiting = errors.New("too many passwords wait to be hashed")
 // asks again at once, as in a flood, is kept from asking thousands of times a second.
 const refusalDelay = time.Second
 
-// hashPool runs what keeps a CPU busy: a few at a time, aside, so that a flood of
-// logins leaves the CPUs to everybody else; some more wait their turn, first come
-// first served; and those beyond are told to come back.
+// hashPool has done what keeps a CPU busy: a few at a time; some more wait their
+// turn, first come first served; and those beyond are told to come back.
 type hashPool struct {
+	work    func(bcryptworker.Work) (bcryptworker.Result, error)
 	slots   chan struct{}
 	queue   int64
 	delay   time.Duration // of a refusal
@@ -49,32 +50,55 @@ func (s *Service) HashQueue() HashQueue {
 	}
 }
 
-// newHashPool returns a pool with the defaults for what is 0.
-func newHashPool(slots, queue int) *hashPool {
+// newHashPool returns a pool with the defaults for what is 0 or nil.
+func newHashPool(slots, queue int, work func(bcryptworker.Work) (bcryptworker.Result, error)) *hashPool {
 	if slots == 0 {
-		slots = max(1, runtime.GOMAXPROCS(0)/2)
+		slots = runtime.GOMAXPROCS(0)
 	}
 	if queue == 0 {
 		queue = defaultQueue
 	}
-	return &hashPool{slots: make(chan struct{}, slots), queue: int64(queue), delay: refusalDelay}
+	if work == nil {
+		work = bcryptworker.Work.Do
+	}
+	return &hashPool{slots: make(chan struct{}, slots), queue: int64(queue), work: work, delay: refusalDelay}
 }
 
-// do runs f when a slot is free. Errors: unavailable, when too many wait or ctx
-// ends first; those of f.
-func (p *hashPool) do(ctx context.Context, f func() error) error {
+// do has the work done when a slot is free. Errors: unavailable, when too many wait
+// or ctx ends first; those of the work. What is begun keeps its slot to its end.
+func (p *hashPool) do(ctx context.Context, w bcryptworker.Work) (bcryptworker.Result, error) {
 	if err := p.enter(ctx); err != nil {
-		return err
+		return bcryptworker.Result{}, err
 	}
-	began := time.Now()
-	defer func() {
-		took := int64(time.Since(began))
-		p.took.Store(took)
-		p.spent.Add(took)
-		p.done.Add(1)
-		<-p.slots
+	var (
+		r     bcryptworker.Result
+		err   error
+		fault any
+		done  = make(chan struct{})
+	)
+	go func() {
+		defer close(done)
+		defer p.leave(time.Now())
+		defer func() { fault = recover() }()
+		r, err = p.work(w)
 	}()
-	return aside(f)
+	select {
+	case <-done:
+		if fault != nil {
+			panic(fault)
+		}
+		return r, err
+	case <-ctx.Done():
+		return bcryptworker.Result{}, p.busy(ctx.Err())
+	}
+}
+
+func (p *hashPool) leave(began time.Time) {
+	took := int64(time.Since(began))
+	p.took.Store(took)
+	p.spent.Add(took)
+	p.done.Add(1)
+	<-p.slots
 }
 
 func (p *hashPool) enter(ctx context.Context) error {

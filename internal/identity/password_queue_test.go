@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/authservice/authservice/internal/apperr"
+	"github.com/authservice/authservice/internal/bcryptworker"
 )
 
 // busy takes all slots of h and returns what frees them.
@@ -24,6 +25,20 @@ func busy(h *hasher) (free func()) {
 		}
 	}
 }
+
+// doing is a pool in which all work is f.
+func doing(slots, queue int, f func() error) *hashPool {
+	return newHashPool(slots, queue, func(bcryptworker.Work) (bcryptworker.Result, error) { return bcryptworker.Result{}, f() })
+}
+
+// ask has it done.
+func (p *hashPool) ask(ctx context.Context) error {
+	_, err := p.do(ctx, bcryptworker.Work{})
+	return err
+}
+
+// unasked is what is not to be done.
+func unasked() error { panic("who is refused gets no work done") }
 
 func requireUnavailable(t *testing.T, err error) {
 	t.Helper()
@@ -75,19 +90,19 @@ func TestHasher_Queue(t *testing.T) {
 	t.Run("OnlySlotsWork", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			p := newHashPool(3, 10)
-			p.delay = 0
 			entered, leave := make(chan struct{}, 13), make(chan struct{})
+			p := doing(3, 10, func() error {
+				entered <- struct{}{}
+				<-leave
+				return nil
+			})
+			p.delay = 0
 			for range cap(entered) {
-				go p.do(t.Context(), func() error {
-					entered <- struct{}{}
-					<-leave
-					return nil
-				})
+				go p.ask(t.Context())
 			}
 			synctest.Wait()
 			require.Len(t, entered, 3)
-			requireUnavailable(t, p.do(t.Context(), func() error { return errors.New("not run") }))
+			requireUnavailable(t, p.ask(t.Context()))
 			s := &Service{hasher: &hasher{pool: p}}
 			require.Equal(t, HashQueue{Running: 3, Waiting: 10, Slots: 3, Queue: 10, Refused: 1}, s.HashQueue())
 			time.Sleep(time.Second)
@@ -102,11 +117,14 @@ func TestHasher_Queue(t *testing.T) {
 	t.Run("FirstComeFirstServed", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			p := newHashPool(1, 10)
-			p.slots <- struct{}{}
 			var served []int
+			p := newHashPool(1, 10, func(w bcryptworker.Work) (bcryptworker.Result, error) {
+				served = append(served, w.Cost)
+				return bcryptworker.Result{}, nil
+			})
+			p.slots <- struct{}{}
 			for i := range 10 {
-				go p.do(t.Context(), func() error { served = append(served, i); return nil })
+				go p.do(t.Context(), bcryptworker.Work{Cost: i})
 				synctest.Wait()
 			}
 			<-p.slots
@@ -114,23 +132,23 @@ func TestHasher_Queue(t *testing.T) {
 			require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, served)
 		})
 	})
-	t.Run("LeavesHalf", func(t *testing.T) {
+	t.Run("TakesAllProcessors", func(t *testing.T) {
 		t.Parallel()
-		require.Equal(t, max(1, runtime.GOMAXPROCS(0)/2), cap(cheap(nil).pool.slots))
+		require.Equal(t, runtime.GOMAXPROCS(0), cap(cheap(nil).pool.slots))
 	})
 	t.Run("RefusesSlowly", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			p := newHashPool(1, 1)
+			p := doing(1, 1, unasked)
 			p.slots <- struct{}{}
 			p.waiting.Store(1)
 			began := time.Now()
-			requireUnavailable(t, p.do(t.Context(), func() error { return errors.New("not run") }))
+			requireUnavailable(t, p.ask(t.Context()))
 			require.Equal(t, time.Second, time.Since(began))
 
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			defer cancel()
-			requireUnavailable(t, p.do(ctx, func() error { return errors.New("not run") }))
+			requireUnavailable(t, p.ask(ctx))
 			require.Equal(t, time.Second+time.Millisecond, time.Since(began), "nobody waits longer than for an answer")
 			require.EqualValues(t, 1, p.waiting.Load(), "nor takes a place")
 		})
@@ -146,20 +164,19 @@ func TestHasher_Queue(t *testing.T) {
 	t.Run("SaysWhenToComeBack", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			p := newHashPool(2, 10)
+			p := doing(2, 10, func() error { time.Sleep(300 * time.Millisecond); return nil })
 			p.delay = 0
-			work := func() error { time.Sleep(300 * time.Millisecond); return nil }
-			require.NoError(t, p.do(t.Context(), work))
+			require.NoError(t, p.ask(t.Context()))
 			for range 12 {
-				go p.do(t.Context(), work)
+				go p.ask(t.Context())
 			}
 			synctest.Wait()
-			err := p.do(t.Context(), work)
+			err := p.ask(t.Context())
 			require.Equal(t, 1500*time.Millisecond, apperr.From(err).RetryAfter, "10 wait for 2 slots, 300 ms each")
 
 			began := time.Now()
 			time.Sleep(apperr.From(err).RetryAfter)
-			require.NoError(t, p.do(t.Context(), work))
+			require.NoError(t, p.ask(t.Context()))
 			require.Equal(t, 2100*time.Millisecond, time.Since(began), "the last of those before, and this one")
 		})
 	})
@@ -204,13 +221,33 @@ func TestHasher_Queue(t *testing.T) {
 			require.Equal(t, 3*time.Second, time.Since(began))
 		})
 	})
+	t.Run("WorkOutlivesTheRequest", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			leave := make(chan struct{})
+			p := doing(1, 1, func() error { <-leave; return nil })
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			began := time.Now()
+			requireUnavailable(t, p.ask(ctx))
+			require.Equal(t, 3*time.Second, time.Since(began), "who asked does not wait for ever")
+			require.Len(t, p.slots, 1, "and no other begins in its place")
+			close(leave)
+			require.NoError(t, p.ask(t.Context()))
+		})
+	})
 	t.Run("FaultsFreeTheSlot", func(t *testing.T) {
 		t.Parallel()
-		p := newHashPool(1, 1)
 		fault := errors.New("fault")
-		require.ErrorIs(t, p.do(t.Context(), func() error { return fault }), fault)
-		require.Panics(t, func() { p.do(t.Context(), func() error { panic(fault) }) })
-		require.NoError(t, p.do(t.Context(), func() error { return nil }))
+		faults := []func() error{func() error { return fault }, func() error { panic(fault) }, func() error { return nil }}
+		p := doing(1, 1, func() error {
+			next := faults[0]
+			faults = faults[1:]
+			return next()
+		})
+		require.ErrorIs(t, p.ask(t.Context()), fault)
+		require.PanicsWithValue(t, fault, func() { p.ask(t.Context()) })
+		require.NoError(t, p.ask(t.Context()))
 	})
 }
 

@@ -1,0 +1,71 @@
+package bcryptworker
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"slices"
+
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/crypto/blowfish" //nolint:staticcheck // deprecated for other uses; bcrypt is made of it
+)
+
+// Of a hash "$2a$12$", then the salt and the digest.
+const (
+	headLength   = 7
+	saltSize     = 16 // bytes, which are 22 characters
+	digestStart  = headLength + 22
+	digestSize   = 23 // bytes, which are 31 characters
+	digestLength = 31
+)
+
+var encoding = base64.NewEncoding("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789").WithPadding(base64.NoPadding)
+
+// hash is GenerateFromPassword of golang.org/x/crypto/bcrypt, with pauses.
+func hash(password []byte, cost int) ([]byte, error) {
+	salt := make([]byte, saltSize)
+	rand.Read(salt)
+	made := fmt.Appendf(nil, "$2a$%02d$%s", cost, encoding.EncodeToString(salt))
+	digest, err := digest(password, salt, cost)
+	return append(made, digest...), err
+}
+
+// matches is CompareHashAndPassword of golang.org/x/crypto/bcrypt, with pauses.
+func matches(hashed, password []byte) bool {
+	cost, err := bcrypt.Cost(hashed)
+	if err != nil || len(hashed) != digestStart+digestLength {
+		return false
+	}
+	salt, err := encoding.DecodeString(string(hashed[headLength:digestStart]))
+	if err != nil {
+		return false
+	}
+	digest, err := digest(password, salt, cost)
+	return err == nil && subtle.ConstantTimeCompare(digest, hashed[digestStart:]) == 1
+}
+
+// digest is bcrypt (Provos and Mazières, "A Future-Adaptable Password Scheme",
+// 1999), on the cipher that the library's uses as well. That works for a fifth of
+// a second without a pause, and whoever is to have the processor in the meantime
+// waits for the kernel to notice, 4 ms on many systems. Here the kernel is asked
+// after each round, every 50 µs.
+func digest(password, salt []byte, cost int) ([]byte, error) {
+	key := slices.Concat(password, []byte{0})
+	cipher, err := blowfish.NewSaltedCipher(key, salt)
+	if err != nil {
+		return nil, err
+	}
+	for range 1 << cost {
+		blowfish.ExpandKey(key, cipher)
+		blowfish.ExpandKey(salt, cipher)
+		pause()
+	}
+	text := []byte("OrpheanBeholderScryDoubt")
+	for block := text; len(block) > 0; block = block[cipher.BlockSize():] {
+		for range 64 {
+			cipher.Encrypt(block, block)
+		}
+	}
+	return encoding.AppendEncode(nil, text[:digestSize]), nil
+}

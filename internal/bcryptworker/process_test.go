@@ -1,0 +1,134 @@
+package bcryptworker
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
+)
+
+const soon = 20 * time.Second
+
+// start runs a process until the test ends, or stop is called.
+func start(t *testing.T) (p *Process, log *buffer, stop func()) {
+	t.Helper()
+	p, log = newProcess(t, os.Args[0])
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { p.Run(ctx); close(ended) }()
+	stop = func() { cancel(); <-ended }
+	t.Cleanup(stop)
+	require.Eventually(t, func() bool { return p.client.Load() != nil }, soon, time.Millisecond)
+	return p, log, stop
+}
+
+// asked has the process itself do the work, and nobody in its place.
+func (p *Process) asked(w Work) (r Result, err error) {
+	return r, p.client.Load().Call("Worker.Do", w, &r)
+}
+
+// pid is that of the process that this test started.
+func pid(t *testing.T) (pid int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		require.NoError(t, err)
+		for _, file := range files {
+			line, _ := os.ReadFile(file)
+			if strings.HasSuffix(string(line), "\x00"+working+"\x00"+t.Name()+"\x00") {
+				pid, err = strconv.Atoi(filepath.Base(filepath.Dir(file)))
+				require.NoError(t, err)
+			}
+		}
+		return pid != 0
+	}, soon, time.Millisecond)
+	return pid
+}
+
+func TestProcess(t *testing.T) {
+	t.Parallel()
+	p, log, _ := start(t)
+	password, wrong := []byte("right"), []byte("wrong")
+	for _, do := range []func(Work) (Result, error){p.Do, p.asked} {
+		made, err := do(Work{Password: password, Cost: bcrypt.MinCost})
+		require.NoError(t, err)
+		require.NoError(t, bcrypt.CompareHashAndPassword(made.Hash, password))
+		for want, tried := range map[bool][]byte{true: password, false: wrong} {
+			r, err := do(Work{Password: tried, Hash: made.Hash, Idle: []int{bcrypt.MinCost}})
+			require.NoError(t, err)
+			require.Equal(t, Result{Match: want}, r)
+		}
+	}
+	require.Empty(t, log.String())
+}
+
+func TestProcess_AtOnce(t *testing.T) {
+	t.Parallel()
+	p, _, _ := start(t)
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			password := []byte{byte(i + 1)}
+			made, err := p.asked(Work{Password: password, Cost: bcrypt.MinCost})
+			require.NoError(t, err)
+			require.NoError(t, bcrypt.CompareHashAndPassword(made.Hash, password), "each gets the answer to its own question")
+		})
+	}
+	all.Wait()
+}
+
+// What was asked when the process died is done all the same, and it comes back.
+func TestProcess_Killed(t *testing.T) {
+	t.Parallel()
+	p, log, _ := start(t)
+	hash, err := bcrypt.GenerateFromPassword([]byte("right"), 10)
+	require.NoError(t, err)
+	killed := p.client.Load()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			r, err := p.Do(Work{Password: []byte("right"), Hash: hash})
+			require.NoError(t, err)
+			require.True(t, r.Match)
+		})
+	}
+	require.NoError(t, syscall.Kill(pid(t), syscall.SIGKILL))
+	all.Wait()
+	require.Eventually(t, func() bool { c := p.client.Load(); return c != nil && c != killed }, soon, time.Millisecond)
+	r, err := p.asked(Work{Password: []byte("right"), Hash: hash})
+	require.NoError(t, err)
+	require.True(t, r.Match)
+	require.Contains(t, log.String(), "signal: killed")
+}
+
+// Where processes cannot be started, passwords are hashed all the same.
+func TestProcess_NoProgram(t *testing.T) {
+	t.Parallel()
+	p, log := newProcess(t, "/nonexistent/program")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { p.Run(ctx); close(ended) }()
+	require.Eventually(t, func() bool { return log.String() != "" }, soon, time.Millisecond)
+	require.Contains(t, log.String(), "no such file")
+	made, err := p.Do(Work{Password: []byte("right"), Cost: bcrypt.MinCost})
+	require.NoError(t, err)
+	require.NoError(t, bcrypt.CompareHashAndPassword(made.Hash, []byte("right")))
+	cancel()
+	<-ended
+}
+
+func TestProcess_Stops(t *testing.T) {
+	t.Parallel()
+	p, log, stop := start(t)
+	stop()
+	require.Nil(t, p.client.Load())
+	require.Empty(t, log.String(), "nothing to be told of")
+}
