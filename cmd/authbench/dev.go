@@ -77,7 +77,8 @@ func (d *devService) start(ctx context.Context) error {
 	// It must outlive ctx: it is stopped when the measurements are.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), d.binary, "dev", "--json") //nolint:gosec // the program to measure
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), isDatabaseURL),
-		"AUTH_DEV_DIR="+d.dir, "AUTH_HTTP_ADDR=127.0.0.1:0", "AUTH_OPS_ADDR=127.0.0.1:0", "AUTH_RATE_LIMIT_ENABLED=false")
+		"AUTH_DEV_DIR="+d.dir, "AUTH_HTTP_ADDR=127.0.0.1:0", "AUTH_OPS_ADDR=127.0.0.1:0", "AUTH_RATE_LIMIT_ENABLED=false",
+		"AUTH_ACCESS_TOKEN_TTL=24h") // Longer than anybody measures.
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = in, log, dieWithUs()
 	exited, err := spawn(cmd)
 	_ = in.Close()

@@ -86,6 +86,7 @@ func openReads(ctx context.Context, c config.Config, pool *pgxpool.Pool, t *tele
 	if err != nil {
 		return nil, nil, fmt.Errorf("AUTH_DATABASE_REPLICA_URL: %w", err)
 	}
+	t.WatchStandby(standby.Near)
 	stop := beside(ctx, o.Watch.Run, standby.Run)
 	return standby, func() { stop(); standby.Close() }, nil
 }

@@ -71,6 +71,8 @@ func TestStandby(t *testing.T) {
 	later := tolerant.service.user(t)
 	require.Eventually(t, func() bool { return tolerant.look(t, later) == seen{Balance: 1, Statement: 1} }, eventually, aMoment)
 	require.Eventually(t, func() bool { return strict.look(t, later) == all(1) }, eventually, aMoment)
+	require.Zero(t, strict.metric(t, "authservice_database_standby_near"))
+	require.Positive(t, tolerant.metric(t, "authservice_database_standby_near"))
 	replay("resume")
 	require.Eventually(t, func() bool { return tolerant.look(t, later) == all(1) }, eventually, aMoment)
 

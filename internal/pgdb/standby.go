@@ -55,6 +55,9 @@ func OpenStandby(ctx context.Context, primary *pgxpool.Pool, url string, o PoolO
 // Close closes the connections to the standby.
 func (s *Standby) Close() { s.standby.Close() }
 
+// Near reports whether reads go to the standby.
+func (s *Standby) Near() bool { return s.near.Load() }
+
 // Run looks after the standby until ctx ends.
 func (s *Standby) Run(ctx context.Context) {
 	tick := time.NewTicker(standbyLook)

@@ -71,6 +71,18 @@ func (m *Metrics) WatchPool(pool *pgxpool.Pool) {
 	}})
 }
 
+// WatchStandby exports whether reads go to a standby.
+func (m *Metrics) WatchStandby(near func() bool) {
+	reads := gauge("database_standby_near", "1 while the standby is near enough to be read, 0 while all reads go to the primary.")
+	m.registry.MustRegister(collector{func(to chan<- prometheus.Metric) {
+		value := 0.0
+		if near() {
+			value = 1
+		}
+		reads.send(to, value)
+	}})
+}
+
 // HashQueue is the state of the queue of passwords that are to be hashed.
 type HashQueue struct {
 	Running, Waiting int64

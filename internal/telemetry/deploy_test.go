@@ -30,6 +30,7 @@ func everyMetric(t *testing.T) *prometheus.Registry {
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	m.WatchPool(pool)
+	m.WatchStandby(func() bool { return true })
 	m.WatchHashQueue(func() HashQueue { return HashQueue{} })
 	m.WatchJobs(func(context.Context) ([]JobCount, error) {
 		return []JobCount{{Kind: "k", State: "available", Jobs: 1}}, nil
