@@ -1,12 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -33,38 +33,40 @@ func (p *process) worker(t *testing.T) int {
 	return 0
 }
 
-// used is the processor time of a process so far, in ticks.
-func used(t *testing.T, pid int) int {
+// hired waits for it.
+func (p *process) hired(t *testing.T) (worker int) {
 	t.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	require.NoError(t, err)
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	ticks, err := strconv.Atoi(strings.Fields(rest)[11])
-	require.NoError(t, err)
-	return ticks
+	require.Eventually(t, func() bool { worker = p.worker(t); return worker != 0 }, eventually, aMoment)
+	return worker
 }
 
-// Passwords are hashed by the other process, which may be killed at any time.
+// caught stops the worker where it is, with people's passwords in its hands; they
+// are in when all is done.
+func (p *process) caught(t *testing.T) (worker int, people *sync.WaitGroup) {
+	t.Helper()
+	worker, people = p.hired(t), &sync.WaitGroup{}
+	require.NoError(t, syscall.Kill(worker, syscall.SIGSTOP))
+	var in atomic.Int64
+	for range 4 {
+		people.Go(func() { p.user(t); in.Add(1) })
+	}
+	slots := p.metric(t, "authservice_password_hash_slots")
+	full := func() bool { return p.metric(t, "authservice_password_hashes_running") == slots }
+	require.Eventually(t, full, eventually, aMoment)
+	require.Zero(t, in.Load(), "nobody else hashes")
+	return worker, people
+}
+
+// Passwords are hashed by a process that may be killed at any time.
 func TestBcryptWorker(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, pgtest.New(t), "AUTH_BCRYPT_COST=12")
+	p := startProcess(t, pgtest.New(t))
+	killed, people := p.caught(t)
+	require.NoError(t, syscall.Kill(killed, syscall.SIGKILL))
+	people.Wait()
 	var worker int
-	hired := func() bool { worker = p.worker(t); return worker != 0 }
-	require.Eventually(t, hired, eventually, aMoment)
-	p.user(t)
-	require.Greater(t, used(t, worker), used(t, p.cmd.Process.Pid), "it does the work")
-
-	var people sync.WaitGroup
-	for range 4 {
-		people.Go(func() { p.user(t) })
-	}
-	hashing := func() bool { return used(t, worker) > 0 && p.metric(t, "authservice_password_hashes_running") > 0 }
-	require.Eventually(t, hashing, eventually, aMoment)
-	require.NoError(t, syscall.Kill(worker, syscall.SIGKILL))
-	people.Wait() // Everybody is in.
-	killed := worker
-	require.Eventually(t, hired, eventually, aMoment, "it is started again")
-	require.NotEqual(t, killed, worker)
+	again := func() bool { worker = p.worker(t); return worker != 0 && worker != killed }
+	require.Eventually(t, again, eventually, aMoment)
 	require.Contains(t, p.logs.String(), "signal: killed")
 
 	require.NoError(t, p.cmd.Process.Kill())
@@ -77,16 +79,12 @@ func TestBcryptWorker(t *testing.T) {
 // passwords goes on until the requests under way are answered.
 func TestBcryptWorker_StopsLast(t *testing.T) {
 	t.Parallel()
-	p := startProcess(t, pgtest.New(t), "AUTH_BCRYPT_COST=12")
-	var worker int
-	require.Eventually(t, func() bool { worker = p.worker(t); return worker != 0 }, eventually, aMoment)
-	var people sync.WaitGroup
-	for range 4 {
-		people.Go(func() { p.user(t) })
-	}
-	require.Eventually(t, func() bool { return p.metric(t, "authservice_password_hashes_running") > 0 }, eventually, aMoment)
+	p := startProcess(t, pgtest.New(t))
+	worker, people := p.caught(t)
 	require.NoError(t, syscall.Kill(worker, syscall.SIGTERM))
 	p.signal(t, syscall.SIGTERM)
+	require.Eventually(t, func() bool { return strings.Contains(p.logs.String(), "stopping") }, eventually, aMoment)
+	require.NoError(t, syscall.Kill(worker, syscall.SIGCONT))
 	people.Wait()
 	require.Zero(t, p.wait(t).ExitCode(), p.logs)
 	require.Error(t, syscall.Kill(worker, 0), "it is gone")

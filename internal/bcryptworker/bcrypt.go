@@ -20,10 +20,19 @@ const (
 	digestLength = 31
 )
 
+// maxPassword is how many bytes are read of a password.
+const maxPassword = 72
+
 var encoding = base64.NewEncoding("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789").WithPadding(base64.NoPadding)
 
 // hash is GenerateFromPassword of golang.org/x/crypto/bcrypt, with pauses.
 func hash(password []byte, cost int) ([]byte, error) {
+	switch {
+	case len(password) > maxPassword:
+		return nil, bcrypt.ErrPasswordTooLong
+	case cost < bcrypt.MinCost || cost > bcrypt.MaxCost:
+		return nil, bcrypt.InvalidCostError(cost)
+	}
 	salt := make([]byte, saltSize)
 	rand.Read(salt)
 	made := fmt.Appendf(nil, "$2a$%02d$%s", cost, encoding.EncodeToString(salt))

@@ -41,6 +41,16 @@ func TestWork_IsBcrypt(t *testing.T) {
 	}
 }
 
+func TestWork_Refuses(t *testing.T) {
+	t.Parallel()
+	_, err := Work{Password: make([]byte, maxPassword+1), Cost: bcrypt.MinCost}.Do()
+	require.ErrorIs(t, err, bcrypt.ErrPasswordTooLong)
+	for _, cost := range []int{-1, 3, 32} {
+		_, err := Work{Password: []byte("right"), Cost: cost}.Do()
+		require.ErrorIs(t, err, bcrypt.InvalidCostError(cost))
+	}
+}
+
 // FuzzWork compares with the library whatever is stored.
 func FuzzWork(f *testing.F) {
 	good, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)

@@ -65,13 +65,13 @@ func TestWork_Pauses(t *testing.T) {
 			runtime.LockOSThread() // And it ends with us, as it keeps to one processor.
 			var before, after unix.Rusage
 			if unix.SchedSetaffinity(0, &one) == nil && unix.Getrusage(unix.RUSAGE_THREAD, &before) == nil {
-				_, _ = Work{Idle: []int{10}}.Do()
+				_, _ = Work{Idle: []int{9}}.Do()
 				_ = unix.Getrusage(unix.RUSAGE_THREAD, &after)
 			}
 			interrupted <- after.Nivcsw + after.Nvcsw - before.Nivcsw - before.Nvcsw
 		}()
 	}
 	for range cap(interrupted) {
-		require.Greater(t, <-interrupted, int64(80), "in 1024 rounds, which are 50 ms of work")
+		require.Greater(t, <-interrupted, int64(40), "in 512 rounds, which are 25 ms of work")
 	}
 }

@@ -89,9 +89,10 @@ func TestProcess_AtOnce(t *testing.T) {
 func TestProcess_Killed(t *testing.T) {
 	t.Parallel()
 	p, log, _ := start(t)
-	hash, err := bcrypt.GenerateFromPassword([]byte("right"), 10)
+	hash, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
 	require.NoError(t, err)
-	killed := p.client.Load()
+	killed, worker := p.client.Load(), pid(t)
+	require.NoError(t, syscall.Kill(worker, syscall.SIGSTOP))
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
@@ -100,7 +101,7 @@ func TestProcess_Killed(t *testing.T) {
 			require.True(t, r.Match)
 		})
 	}
-	require.NoError(t, syscall.Kill(pid(t), syscall.SIGKILL))
+	require.NoError(t, syscall.Kill(worker, syscall.SIGKILL))
 	all.Wait()
 	require.Eventually(t, func() bool { c := p.client.Load(); return c != nil && c != killed }, soon, time.Millisecond)
 	r, err := p.asked(Work{Password: []byte("right"), Hash: hash})

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/rpc"
 	"os"
+	"strconv"
 	"syscall"
 )
 
@@ -40,5 +41,5 @@ func giveWay() {
 	_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, niceness)
 	// Linux may group what began in one session and share out the processors among
 	// those first (autogroup, sched(7)).
-	_ = os.WriteFile("/proc/self/autogroup", []byte("10"), 0)
+	_ = os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(niceness)), 0)
 }
