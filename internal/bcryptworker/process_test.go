@@ -3,11 +3,7 @@ package bcryptworker
 import (
 	"context"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -33,24 +29,6 @@ func start(t *testing.T) (p *Process, log *buffer, stop func()) {
 // asked has the process itself do the work, and nobody in its place.
 func (p *Process) asked(w Work) (r Result, err error) {
 	return r, p.client.Load().Call("Worker.Do", w, &r)
-}
-
-// pid is that of the process that this test started.
-func pid(t *testing.T) (pid int) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-		require.NoError(t, err)
-		for _, file := range files {
-			line, _ := os.ReadFile(file)
-			if strings.HasSuffix(string(line), "\x00"+working+"\x00"+t.Name()+"\x00") {
-				pid, err = strconv.Atoi(filepath.Base(filepath.Dir(file)))
-				require.NoError(t, err)
-			}
-		}
-		return pid != 0
-	}, soon, time.Millisecond)
-	return pid
 }
 
 func TestProcess(t *testing.T) {
@@ -83,31 +61,6 @@ func TestProcess_AtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-}
-
-// What was asked when the process died is done all the same, and it comes back.
-func TestProcess_Killed(t *testing.T) {
-	t.Parallel()
-	p, log, _ := start(t)
-	hash, err := bcrypt.GenerateFromPassword([]byte("right"), bcrypt.MinCost)
-	require.NoError(t, err)
-	killed, worker := p.client.Load(), pid(t)
-	require.NoError(t, syscall.Kill(worker, syscall.SIGSTOP))
-	var all sync.WaitGroup
-	for range 4 {
-		all.Go(func() {
-			r, err := p.Do(Work{Password: []byte("right"), Hash: hash})
-			require.NoError(t, err)
-			require.True(t, r.Match)
-		})
-	}
-	require.NoError(t, syscall.Kill(worker, syscall.SIGKILL))
-	all.Wait()
-	require.Eventually(t, func() bool { c := p.client.Load(); return c != nil && c != killed }, soon, time.Millisecond)
-	r, err := p.asked(Work{Password: []byte("right"), Hash: hash})
-	require.NoError(t, err)
-	require.True(t, r.Match)
-	require.Contains(t, log.String(), "signal: killed")
 }
 
 // Where processes cannot be started, passwords are hashed all the same.

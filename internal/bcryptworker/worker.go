@@ -1,11 +1,13 @@
 package bcryptworker
 
 import (
+	"errors"
 	"io"
 	"net/rpc"
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // niceness leaves a tenth of a processor that others want as well.
@@ -40,6 +42,11 @@ func giveWay() {
 	// On Linux, which knows priorities of threads, this is for all in the group.
 	_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, niceness)
 	// Linux may group what began in one session and share out the processors among
-	// those first (autogroup, sched(7)).
-	_ = os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(niceness)), 0)
+	// those first (autogroup, sched(7)). Of all unprivileged processes one is let
+	// through every 100 ms.
+	go func() {
+		for errors.Is(os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(niceness)), 0), syscall.EAGAIN) {
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
 }

@@ -41,7 +41,7 @@ type PasswordOptions struct {
 	Slots           int      // passwords that are hashed at the same time; 0: GOMAXPROCS
 	Queue           int      // passwords that wait for it; 0: 32
 
-	// Work is who hashes; nil for the caller's own goroutine.
+	// Work is who hashes; nil for this process.
 	Work func(bcryptworker.Work) (bcryptworker.Result, error)
 }
 
