@@ -45,6 +45,7 @@ func (p *process) hired(t *testing.T) (worker int) {
 func (p *process) caught(t *testing.T) (worker int, people *sync.WaitGroup) {
 	t.Helper()
 	worker, people = p.hired(t), &sync.WaitGroup{}
+	p.user(t) // The worker has begun, and knows what to do with signals.
 	require.NoError(t, syscall.Kill(worker, syscall.SIGSTOP))
 	var in atomic.Int64
 	for range 4 {
